@@ -1,0 +1,24 @@
+"""The base layer, and all that an appliance needs: frames in, class maps out. numpy, OpenCV, click and onnxruntime.
+
+from cookseg.runtime import Segmenter, read_image, write_png
+
+segmenter = Segmenter.load("model.onnx", device="cpu")
+segmentation = segmenter.predict(read_image("frame.jpg"))
+write_png("mask.png", segmentation.color)
+"""
+
+from cookseg.runtime.contract import ClassTable, Contract, Preprocessing
+from cookseg.runtime.errors import CooksegError
+from cookseg.runtime.images import read_image, write_png
+from cookseg.runtime.segmenter import Segmentation, Segmenter
+
+__all__ = [
+    "ClassTable",
+    "Contract",
+    "CooksegError",
+    "Preprocessing",
+    "Segmentation",
+    "Segmenter",
+    "read_image",
+    "write_png",
+]

@@ -1,0 +1,5 @@
+"""`python -m cookseg.runtime` is `cook-infer`."""
+
+from cookseg.runtime.cli import main
+
+main(prog_name="cook-infer")

@@ -1,0 +1,175 @@
+"""`cook-infer`: colour masks from frames, evaluation of a model, and what a model says of itself."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cookseg.runtime import console
+from cookseg.runtime.contract import ClassTable, Contract
+from cookseg.runtime.dataset import Layout, Sample, list_pairs, load_classes, read_pair
+from cookseg.runtime.engine import OnnxEngine
+from cookseg.runtime.errors import PartialFailureError
+from cookseg.runtime.evaluation import evaluate, require_same_classes
+from cookseg.runtime.files import write_atomically
+from cookseg.runtime.folders import Outputs, plan, process
+from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, score_dict, score_rows
+from cookseg.runtime.segmenter import Segmenter
+
+
+@click.group(cls=console.Group, epilog="Example: cook-infer masks frames/ -m model.onnx -o test_inf_masks")
+@console.version_option
+def main() -> None:
+    """Run a cookseg model with onnxruntime; torch is not needed."""
+
+
+@main.command(
+    epilog="Examples: cook-infer masks pan.jpg -m model.onnx   |   "
+    'cook-infer masks "clips/**/*.png" frames/ -m model.onnx -o out --overlay'
+)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@console.model_option
+@click.option(
+    "-o",
+    "--output",
+    type=console.folder_path,
+    default=Path("test_inf_masks"),
+    show_default=True,
+    help="Folder of the masks; files of the same name are replaced.",
+)
+@click.option("--overlay", is_flag=True, help="Also write the masks blended over the frames, to overlay/.")
+@click.option("--index", is_flag=True, help="Also write class indices as grey PNGs, to index/.")
+@click.option("--confidence", is_flag=True, help="Also write the probability times 255, to confidence/.")
+@console.device_option
+@console.threads_option
+@console.json_option
+def masks(
+    sources: tuple[str, ...],
+    model: Path,
+    output: Path,
+    device: str,
+    threads: int,
+    as_json: bool,
+    **extra: bool,
+) -> None:
+    """Write a colour mask of each image, at the image's own size.
+
+    A SOURCE is an image, a folder (searched with its sub-folders, which are kept) or a quoted glob.
+    """
+    outputs = Outputs(output, **extra)
+    jobs = plan(sources, outputs)
+    segmenter = _load(model, device, threads)
+    failures: dict[str, str] = {}
+    with console.progress(process(segmenter, jobs, outputs), "masks", len(jobs)) as results:
+        for job, error in results:
+            if error:
+                failures[str(job.source)] = error
+    done = len(jobs) - len(failures)
+    value = {"masks": done, "output": str(output), "failed": failures}
+    console.emit(as_json, value, lambda: f"{done} of {len(jobs)} masks written to {output}")
+    if failures:
+        lines = "\n".join(f"  {error}" for error in failures.values())
+        raise PartialFailureError(f"{len(failures)} of {len(jobs)} images failed, all others are done:\n{lines}")
+
+
+@main.command("eval", epilog="Example: cook-infer eval data/sets/demo -m model.onnx --csv scores.csv")
+@click.argument("data", type=console.folder_argument)
+@console.model_option
+@click.option("--split", default="val", show_default=True, help="Which split of the dataset.")
+@click.option("--csv", "csv_path", type=console.file_path, help="Also write the table of scores to this file.")
+@console.layout_options
+@console.device_option
+@console.threads_option
+@console.json_option
+def evaluate_command(
+    data: Path, model: Path, split: str, csv_path: Path | None, layout: Layout, as_json: bool, **engine: Any
+) -> None:
+    """Accuracy, precision, recall, F1 and IoU of each class, at the resolution of the ground truth."""
+    classes = load_classes(data)
+    pairs = list_pairs(data, split, layout)
+    segmenter = _load(model, **engine)
+    require_same_classes(segmenter.contract.classes, classes)
+    off_colors: list[int] = []
+
+    def samples() -> Iterator[Sample]:
+        with console.progress(pairs, "evaluation") as bar:
+            for pair in bar:
+                sample = read_pair(pair, classes, layout)
+                off_colors.append(sample.off_colors)
+                yield sample
+
+    matrix = evaluate(segmenter, samples())
+    if csv_path:
+        write_atomically(csv_path, _csv(score_rows(matrix, classes)).encode())
+    value = {
+        "model": str(model),
+        "data": str(data),
+        "split": split,
+        "frames": len(pairs),
+        "off_color_pixels": sum(off_colors),
+        **score_dict(matrix, classes),
+    }
+    console.emit(as_json, value, lambda: format_evaluation(matrix, classes, len(pairs), sum(off_colors)))
+
+
+@main.command(epilog="Example: cook-infer info model.onnx --json")
+@click.argument("model", type=console.file_path)
+@console.json_option
+def info(model: Path, as_json: bool) -> None:
+    """What a model is, expects and was measured at."""
+    contract = OnnxEngine(model, "cpu").contract
+    console.emit(as_json, contract.to_dict(), lambda: _info_text(contract, model.stat().st_size))
+
+
+def format_scores(matrix: ConfusionMatrix, classes: ClassTable) -> str:
+    """Write the scores of each class for people."""
+    return console.table(score_rows(matrix, classes), SCORE_COLUMNS)
+
+
+def format_evaluation(matrix: ConfusionMatrix, classes: ClassTable, frames: int, off_colors: int) -> str:
+    """Write scores and confusion matrix for people."""
+    counts = [[name, *(f"{n:,}" for n in row)] for name, row in zip(classes.names, matrix.counts, strict=True)]
+    parts = [
+        f"{frames} frames, {matrix.counts.sum():,} labelled pixels",
+        format_scores(matrix, classes),
+        console.table(counts, ["truth \\ predicted", *classes.names]),
+    ]
+    if off_colors:
+        parts.append(
+            f"{off_colors:,} mask pixels had colours that are not exactly a class's (JPEG? resized?); they were"
+            " counted as the nearest class"
+        )
+    return "\n\n".join(parts)
+
+
+def _load(model: Path, device: str, threads: int) -> Segmenter:
+    engine = OnnxEngine(model, device, threads)
+    console.note(f"device: {engine.device} ({engine.reason})")
+    return Segmenter(engine.contract, engine)
+
+
+def _info_text(contract: Contract, size: int) -> str:
+    spec, provenance = contract.preprocessing, dict(contract.provenance)
+    validation = provenance.pop("validation", None)
+    colors = zip(contract.classes.names, contract.classes.colors, strict=True)
+    facts = {
+        "classes": ", ".join(f"{name} {color}" for name, color in colors),
+        "input": f"frames: uint8 (batch, {spec.height}, {spec.width}, 3) RGB; other sizes are fitted by {spec.resize}",
+        "output": "classes: uint8 (batch, height, width); scores: uint8 (batch, class, height, width)",
+        "size": f"{size / 1e6:.2f} MB",
+    } | {topic: ", ".join(f"{key} {value}" for key, value in entries.items()) for topic, entries in provenance.items()}
+    width = max(len(topic) for topic in facts)
+    text = "\n".join(f"{topic.ljust(width)}  {fact}" for topic, fact in facts.items())
+    if not validation:
+        return text
+    matrix = ConfusionMatrix.of(validation["confusion_matrix"])
+    return f"{text}\n\nmeasured on its validation set:\n\n{format_scores(matrix, contract.classes)}"
+
+
+def _csv(rows: list[list[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows([SCORE_COLUMNS, *rows])
+    return text.getvalue()

@@ -1,0 +1,173 @@
+"""What all cookseg commands share: errors as a line and an exit code, JSON on request, tables, progress bars, options.
+
+stdout holds the result, for people or (`--json`) as one JSON document; progress and remarks go to stderr.
+"""
+
+import contextlib
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+
+from cookseg.runtime.dataset import Layout
+from cookseg.runtime.engine import DEVICES
+from cookseg.runtime.errors import CooksegError, MissingExtraError
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _UserError(click.ClickException):
+    def __init__(self, error: CooksegError | OSError) -> None:
+        super().__init__(str(error))
+        self.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]  # click declares it for the class
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"Error: {self.format_message()}", file=file or sys.stderr)
+
+
+class Command(click.Command):
+    """A click command that turns cookseg's errors, and the operating system's, into a line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (CooksegError, OSError) as error:
+            raise _UserError(error) from error
+
+
+class Group(click.Group):
+    """A click group of such commands."""
+
+    command_class = Command
+
+
+class ImageSize(click.ParamType[tuple[int, int]]):
+    """A size such as 256 or 480x352 (width x height)."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return (height, width)."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = [int(part) for part in str(value).lower().split("x")]
+            width, height = numbers * 2 if len(numbers) == 1 else numbers
+        except ValueError:
+            self.fail(f"{value!r} is not a size such as 256 or 480x352 (width x height)", param, ctx)
+        return height, width
+
+
+@contextlib.contextmanager
+def require_extra(extra: str) -> Iterator[None]:
+    """Turn a failed import in the body into the pip command that mends it.
+
+    Raises:
+        MissingExtraError: A package that is not cookseg's could not be imported.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"this command needs the package {error.name}, which is not installed: `pip install 'cookseg[{extra}]'`"
+        ) from error
+
+
+def note(message: str) -> None:
+    """Tell the user something that is not the result."""
+    click.echo(message, err=True)
+
+
+def emit(as_json: bool, value: Any, text: Callable[[], str]) -> None:
+    """Print the result: the JSON value, or the text made of it."""
+    click.echo(json.dumps(value, indent=2) if as_json else text())
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
+    """Lay out text in columns, the first one flush left and all others flush right."""
+    widths = [max(len(row[i]) for row in [header, *rows] if i < len(row)) for i in range(len(header))]
+    lines = [[*row, *[""] * (len(header) - len(row))] for row in [header, ["-" * width for width in widths], *rows]]
+    return "\n".join(
+        "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))).rstrip()
+        for line in lines
+    )
+
+
+@contextlib.contextmanager
+def progress(items: Iterable[T], label: str, length: int | None = None) -> Iterator[Iterable[T]]:
+    """Show a progress bar with the time left on a terminal, and nothing elsewhere."""
+    with click.progressbar(
+        items, length=length, label=label, file=sys.stderr, hidden=not interactive(), show_pos=True
+    ) as bar:
+        yield bar
+
+
+@contextlib.contextmanager
+def step_progress(length: int, label: str, done: int = 0) -> Iterator[Callable[[str], None]]:
+    """Show a progress bar that advances a step, with a status, each time that the yielded function is called."""
+    with click.progressbar(
+        length=length,
+        label=label,
+        file=sys.stderr,
+        hidden=not interactive(),
+        item_show_func=lambda status: status,
+    ) as bar:
+        bar.update(done)
+        yield lambda status: bar.update(1, status)
+
+
+def interactive() -> bool:
+    """Return whether a person watches stderr."""
+    return sys.stderr.isatty()
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+version_option = click.version_option(package_name="cookseg", prog_name="cookseg")
+folder_argument = click.Path(exists=True, file_okay=False, path_type=Path)
+file_path = click.Path(dir_okay=False, path_type=Path)
+folder_path = click.Path(file_okay=False, path_type=Path)
+model_option = click.option("-m", "--model", type=file_path, required=True, help="ONNX model made by cook-export.")
+device_option = click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="What to run on. An explicit device is used or refused (exit 4), never replaced by the CPU.",
+)
+threads_option = click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0 is one per core.")
+
+
+def layout_options(command: F) -> F:
+    """Add the options that describe a dataset's folders; the command gets one `layout` argument."""
+
+    @functools.wraps(command)  # with click's own options, which stand on the function
+    def gather(*args: Any, **options: Any) -> Any:
+        names = ("images", "masks", "mask_suffix", "mask_format")
+        layout = Layout(**{name: options.pop(name) for name in names})
+        return command(*args, layout=layout, **options)
+
+    for option in (
+        click.option(
+            "--mask-format",
+            type=click.Choice(["color", "index"]),
+            default="color",
+            show_default=True,
+            help="Masks hold class colours, or class indices.",
+        ),
+        click.option("--mask-suffix", default="", help="What mask names have beyond their images', such as _mask."),
+        click.option("--masks", default="masks", show_default=True, help="Mask folder in a split; may be the images'."),
+        click.option(
+            "--images",
+            default="images",
+            show_default=True,
+            help="Image folder in a split; . is the split's own.",
+        ),
+    ):
+        gather = option(gather)
+    return gather  # type: ignore[return-value]  # click reads the options off the function

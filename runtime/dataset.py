@@ -1,0 +1,172 @@
+"""Datasets on disk: which image belongs to which mask, and which classes there are.
+
+    <set>/{train,val}/{images,masks}/   images of any format and size, masks matched by stem
+    <set>/test/images/                  images without masks
+    <set>/classes.json                  optional; the three cooking classes otherwise
+
+Other folder names, masks beside the images and masks of class indices are described by a `Layout`.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cookseg.runtime.contract import COOKING, ClassTable
+from cookseg.runtime.errors import DatasetError, InputError
+from cookseg.runtime.images import IMAGE_SUFFIXES, read_image
+from cookseg.runtime.masks import MaskFormat, UInt8Array, read_mask
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where in a split's folder images and masks lie, and how masks are written.
+
+    Attributes:
+        images: Folder of the images inside the split's folder; ``.`` is the split's folder itself.
+        masks: Folder of the masks inside the split's folder; may be the same as ``images``.
+        mask_suffix: What a mask's stem has beyond its image's, such as ``_mask``.
+        mask_format: ``color`` for class colours, ``index`` for class indices.
+    """
+
+    images: str = "images"
+    masks: str = "masks"
+    mask_suffix: str = ""
+    mask_format: MaskFormat = "color"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its mask. ``name`` is the image's path below its folder, without the suffix."""
+
+    name: str
+    image: Path
+    mask: Path
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A decoded pair: frame (H, W, 3) uint8 RGB, truth (H, W) uint8, and how many mask pixels had off colours."""
+
+    frame: UInt8Array
+    truth: UInt8Array
+    off_colors: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a split holds: complete pairs, images that have no mask, and masks that have no image."""
+
+    pairs: list[Pair]
+    images_alone: list[Path]
+    masks_alone: list[Path]
+
+
+def load_classes(root: Path) -> ClassTable:
+    """Read ``classes.json`` of a dataset, or return the cooking classes where there is none.
+
+    Raises:
+        DatasetError: The dataset's folder does not exist.
+        InputError: The file is not a valid class table.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such dataset folder; it should hold train/images, train/masks and so on")
+    path = root / "classes.json"
+    if not path.exists():
+        return COOKING
+    try:
+        return ClassTable.from_dict(json.loads(path.read_text("utf-8")))
+    except (InputError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return all images in a folder and its sub-folders, sorted; hidden files are left out.
+
+    Raises:
+        DatasetError: The folder does not exist.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder of images")
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+
+
+def list_split(root: Path, split: str, layout: Layout) -> Listing:
+    """Match the images of a split with its masks by stem.
+
+    Raises:
+        DatasetError: A folder is missing, or two images or two masks have the same stem.
+    """
+    image_dir, mask_dir = root / split / layout.images, root / split / layout.masks
+    images, masks = list_images(image_dir), list_images(mask_dir)
+    if image_dir.resolve() == mask_dir.resolve():
+        masks = _masks_beside(images, layout)
+        images = sorted(set(images) - set(masks))
+    image_of = _by_stem(images, image_dir, "")
+    mask_of = _by_stem(masks, mask_dir, layout.mask_suffix)
+    return Listing(
+        pairs=[Pair(name, image_of[name], mask_of[name]) for name in sorted(image_of.keys() & mask_of.keys())],
+        images_alone=[path for name, path in image_of.items() if name not in mask_of],
+        masks_alone=[path for name, path in mask_of.items() if name not in image_of],
+    )
+
+
+def list_pairs(root: Path, split: str, layout: Layout) -> list[Pair]:
+    """Return the pairs of a split where every image must have its mask.
+
+    Raises:
+        DatasetError: As `list_split`; or an image or mask is alone, or there are no pairs.
+    """
+    listing = list_split(root, split, layout)
+    for paths, what in (
+        (listing.images_alone, "images have no mask"),
+        (listing.masks_alone, "masks have no image"),
+    ):
+        if paths:
+            raise DatasetError(
+                f"{root / split}: {len(paths)} {what} of the same name, such as {paths[0]}: add what is missing, or"
+                f" say with --masks and --mask-suffix where masks lie; `cook-data doctor {root}` lists all"
+            )
+    if not listing.pairs:
+        raise DatasetError(
+            f"{root / split / layout.images}: no images here (known: {', '.join(sorted(IMAGE_SUFFIXES))})"
+        )
+    return listing.pairs
+
+
+def read_pair(pair: Pair, classes: ClassTable, layout: Layout) -> Sample:
+    """Decode an image and its mask.
+
+    Raises:
+        ImageError: A file cannot be decoded.
+        MaskError: The mask holds values of no class.
+        DatasetError: Image and mask differ in size.
+    """
+    frame = read_image(pair.image)
+    truth, off_colors = read_mask(pair.mask, classes, layout.mask_format)
+    if frame.shape[:2] != truth.shape:
+        (height, width), (mask_height, mask_width) = frame.shape[:2], truth.shape
+        raise DatasetError(
+            f"{pair.mask}: the mask is {mask_width}x{mask_height}, but its image {pair.image} is {width}x{height};"
+            " both must have the same size: export the mask again at the image's size"
+        )
+    return Sample(frame, truth, off_colors)
+
+
+def _masks_beside(files: list[Path], layout: Layout) -> list[Path]:
+    """Find the masks in a folder that holds images too: by their suffix, else the PNG of two files of one stem."""
+    if layout.mask_suffix:
+        return [path for path in files if path.stem.endswith(layout.mask_suffix)]
+    others = {path.with_suffix("") for path in files if path.suffix.lower() != ".png"}
+    return [path for path in files if path.suffix.lower() == ".png" and path.with_suffix("") in others]
+
+
+def _by_stem(paths: list[Path], folder: Path, suffix: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in paths:
+        if not path.stem.endswith(suffix):
+            continue
+        name = path.relative_to(folder).with_name(path.stem.removesuffix(suffix)).as_posix()
+        if name in found:
+            raise DatasetError(f"{found[name]} and {path} have the same stem: rename or remove one of them")
+        found[name] = path
+    return found

@@ -1,0 +1,64 @@
+"""Every error that cookseg raises on purpose, and the exit code that a command turns it into.
+
+    CooksegError                 1   anything below that is not more precise
+    ├── InputError               1   a file, folder or value of the user's; the message names it and the remedy
+    │   ├── ImageError           1   an image that cannot be decoded
+    │   ├── MaskError            1   a ground-truth mask that cannot be understood
+    │   └── DatasetError         1   a dataset whose files do not fit together
+    ├── ModelError               1   a model or checkpoint that is not cookseg's, or of an unknown version
+    ├── MissingExtraError        1   a package of an extra that is not installed; the message is the pip command
+    ├── CheckFailedError         3   a gate or consistency check said no; no artefact was left behind
+    ├── DeviceError              4   the accelerator that was asked for is not available or not used
+    └── PartialFailureError      5   some inputs failed, all others were done
+
+Exit code 2 is click's: the command line itself was wrong. A training run that was interrupted exits with 128 plus
+the signal's number, as shells do.
+"""
+
+
+class CooksegError(Exception):
+    """Base of all errors of cookseg; its message is meant for the user."""
+
+    exit_code = 1
+
+
+class InputError(CooksegError):
+    """A file, folder or value given by the user is wrong."""
+
+
+class ImageError(InputError):
+    """An image cannot be decoded."""
+
+
+class MaskError(InputError):
+    """A ground-truth mask cannot be understood."""
+
+
+class DatasetError(InputError):
+    """The files of a dataset do not fit together."""
+
+
+class ModelError(CooksegError):
+    """A model file or checkpoint is not cookseg's, is damaged, or has an unknown version."""
+
+
+class MissingExtraError(CooksegError):
+    """An optional package is not installed."""
+
+
+class CheckFailedError(CooksegError):
+    """A gate or consistency check failed."""
+
+    exit_code = 3
+
+
+class DeviceError(CooksegError):
+    """The accelerator that was asked for is not available, or the session would not use it."""
+
+    exit_code = 4
+
+
+class PartialFailureError(CooksegError):
+    """Some inputs failed; all others were done."""
+
+    exit_code = 5

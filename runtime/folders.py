@@ -1,0 +1,109 @@
+"""Many images to many masks: what `cook-infer masks` reads and where it writes; one bad file stops nothing else."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cookseg.runtime.dataset import list_images
+from cookseg.runtime.errors import InputError
+from cookseg.runtime.images import IMAGE_SUFFIXES, read_image, write_png
+from cookseg.runtime.masks import UInt8Array, overlay
+from cookseg.runtime.segmenter import Segmentation, Segmenter
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Which pictures to write for each image: the colour mask in ``folder``, all others in sub-folders of it."""
+
+    folder: Path
+    overlay: bool = False
+    index: bool = False
+    confidence: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """An image and the path of its mask below the output folder."""
+
+    source: Path
+    target: Path
+
+
+def plan(sources: Sequence[str], outputs: Outputs) -> list[Job]:
+    """Find all images and where their masks go, before anything is written.
+
+    Sub-folders of a folder or of a glob's fixed part are kept. Images inside the output folder, which an earlier run
+    wrote, are left out.
+
+    Raises:
+        InputError: A source does not exist or holds no image, or two images would have the same mask.
+    """
+    target_of: dict[Path, Path] = {}
+    for source in sources:
+        found = [job for job in _expand(source) if outputs.folder.resolve() not in job.source.resolve().parents]
+        if not found:
+            raise InputError(f"{source}: no images there (known: {', '.join(sorted(IMAGE_SUFFIXES))})")
+        target_of |= {job.source: job.target for job in found}
+    source_of: dict[Path, Path] = {}
+    for image, target in target_of.items():
+        other = source_of.setdefault(target, image)
+        if other != image:
+            raise InputError(
+                f"{other} and {image} would both be written to {outputs.folder / target}: give them separately, each"
+                " with its own --output"
+            )
+    return [Job(image, target) for image, target in target_of.items()]
+
+
+def process(segmenter: Segmenter, jobs: Sequence[Job], outputs: Outputs) -> Iterator[tuple[Job, str | None]]:
+    """Do one job after the other; yield each with the error that it met, or None.
+
+    Raises:
+        InputError: A mask cannot be written (disk full, say): all that follow would fail too.
+    """
+    for job in jobs:
+        try:
+            frame = read_image(job.source)
+        except InputError as error:
+            yield job, str(error)
+            continue
+        for folder, picture in _pictures(frame, segmenter.predict(frame), outputs):
+            path = folder / job.target
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_png(path, picture)
+        yield job, None
+
+
+def _pictures(frame: UInt8Array, result: Segmentation, outputs: Outputs) -> Iterator[tuple[Path, UInt8Array]]:
+    yield outputs.folder, result.color
+    if outputs.overlay:
+        yield outputs.folder / "overlay", overlay(frame, result.class_map, result.contract.classes)
+    if outputs.index:
+        yield outputs.folder / "index", result.class_map
+    if outputs.confidence:
+        yield outputs.folder / "confidence", result.confidence
+
+
+def _expand(source: str) -> list[Job]:
+    path = Path(source)
+    if path.is_dir():
+        return [_job(image, path) for image in list_images(path)]
+    if path.exists():
+        return [_job(path, path.parent)]
+    if not glob.has_magic(source):
+        raise InputError(f"{source}: no such file or folder")
+    fixed = Path(*_before_magic(path))
+    matches = (Path(match) for match in glob.glob(source, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    return [_job(m, fixed) for m in sorted(matches) if m.is_file() and m.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def _before_magic(path: Path) -> Iterator[str]:
+    for part in path.parts:
+        if glob.has_magic(part):
+            return
+        yield part
+
+
+def _job(image: Path, base: Path) -> Job:
+    return Job(image, image.relative_to(base).with_suffix(".png"))

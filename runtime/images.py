@@ -1,0 +1,263 @@
+"""Image files in and out, and frames made to fit the network: the loader of training, evaluation, runtime.
+
+Understood are JPEG, PNG, BMP, TIFF and WebP, by content and not by suffix. Alpha is dropped, not composited:
+the colours are those that the file stores. 16-bit samples become 8-bit by ``>> 8``, whatever the picture's
+range. Of animations and files of several pages the first picture counts. What OpenCV silently gets wrong is
+refused:
+
+- truncated files, and sequential JPEGs whose data ends before the last block (OpenCV fills up with grey);
+- PNGs with a wrong checksum. No other kind has one: a flipped bit there alters pixels, and nobody can tell;
+- CMYK JPEGs without Adobe's marker (inverted or not? nothing says), TIFFs with transparency (OpenCV
+  multiplies it into the colours), 16-bit TIFFs with white as 0, and samples of other than 8 or 16 bits.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cookseg.runtime import containers
+from cookseg.runtime.containers import AGAIN, container, tiff_tags
+from cookseg.runtime.contract import Preprocessing
+from cookseg.runtime.errors import ImageError, InputError, MaskError
+from cookseg.runtime.files import write_atomically
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+UInt8Array = npt.NDArray[np.uint8]
+_Decoded = npt.NDArray[Any]  # uint8 or uint16
+
+_AS_PNG = "save it as an 8-bit PNG"
+
+# OpenCV's warnings about bad files would stand beside this module's errors. 4 and 5 differ in the name.
+if "OPENCV_LOG_LEVEL" not in os.environ:
+    (cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel)(0)
+
+
+def read_image(path: Path | str) -> UInt8Array:
+    """Read an image file.
+
+    Returns:
+        (H, W, 3) uint8, RGB, turned as its EXIF orientation says.
+
+    Raises:
+        ImageError: The file cannot be read, or as `decode_image`.
+    """
+    return decode_image(_read(path), str(path))
+
+
+def decode_image(data: bytes, name: str) -> UInt8Array:
+    """Decode the bytes of an image file; ``name`` is what messages call it.
+
+    Returns:
+        (H, W, 3) uint8, RGB, turned as its EXIF orientation says.
+
+    Raises:
+        ImageError: The data is no image, is truncated or damaged, or of a kind that OpenCV decodes wrongly.
+    """
+    pixels = _narrowed(_decode(data, name, cv2.IMREAD_COLOR_RGB))
+    return pixels if pixels.ndim == 3 else _uint8(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
+
+
+def read_mask_image(path: Path | str) -> UInt8Array:
+    """Read a ground-truth mask with the values that the file stores, turned as its EXIF orientation says.
+
+    Grey PNGs of fewer than 8 bits give their samples (0 and 1 for one bit), not samples stretched to 0..255,
+    and grey files of 16 bits give theirs. Palettes come as colours; `png_palette` is the way back to indices.
+
+    Returns:
+        (H, W) uint8 for grey files; (H, W, 3) uint8, RGB, for colour files.
+
+    Raises:
+        ImageError: As `read_image`.
+        MaskError: A value does not fit into 8 bits, or a TIFF shows other values than it stores.
+    """
+    data = _read(path)
+    kind = container(data)
+    pixels = _decode(data, str(path), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    if pixels.ndim == 3 and kind != "TIFF":
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    if kind == "PNG":
+        pixels = _stored_grey(pixels, bits=data[24], color_type=data[25])
+    elif kind == "TIFF":
+        tags = tiff_tags(data)
+        if tags.get(containers.PHOTOMETRIC) == 0 or tags.get(containers.BITS_PER_SAMPLE, 1) < 8:
+            raise MaskError(f"{path} is a TIFF of fewer than 8 bits or with white as 0: {_AS_PNG}")
+    if pixels.ndim == 3:
+        return _narrowed(pixels)
+    if pixels.max() > 255:
+        raise MaskError(f"{path} has 16-bit values up to {pixels.max()}, masks end at 255: {_AS_PNG}")
+    return _uint8(pixels)
+
+
+def png_palette(data: bytes) -> UInt8Array | None:
+    """Return the palette of a palette PNG, (n, 3) uint8, RGB, or None for any other file.
+
+    OpenCV expands palettes to colours, so this is the way back to the indices of masks in Pascal VOC's style.
+
+    Raises:
+        ImageError: The PNG ends before its palette.
+    """
+    if container(data) != "PNG" or data[25:26] != b"\x03":
+        return None
+    for kind, start, end in containers.png_chunks(data):
+        if kind == b"PLTE":
+            return np.frombuffer(data[start:end], np.uint8)[: (end - start) // 3 * 3].reshape(-1, 3)
+    return None
+
+
+def fitted_size(height: int, width: int, spec: Preprocessing) -> tuple[int, int]:
+    """Return the rows and columns of the network's input that a frame covers, from the top left.
+
+    The whole input for ``stretch``; for ``letterbox`` the largest size of the frame's own shape.
+    """
+    if spec.resize == "stretch":
+        return spec.height, spec.width
+    if spec.height * width <= spec.width * height:
+        return spec.height, max(1, round(width * spec.height / height))
+    return max(1, round(height * spec.width / width)), spec.width
+
+
+def fit(frame: UInt8Array, spec: Preprocessing) -> UInt8Array:
+    """Resize a frame to the network's input.
+
+    Args:
+        frame: (H, W, 3) uint8, RGB.
+        spec: Size and rule. Letterbox pads with the spec's mean colour, which the network sees as zero.
+
+    Returns:
+        (spec.height, spec.width, 3) uint8, RGB; the frame itself where it fits already.
+
+    Raises:
+        InputError: The frame is not of this shape and type.
+    """
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+        raise InputError(f"a frame must be (H, W, 3) uint8, this one is {frame.shape} {frame.dtype}")
+    height, width = frame.shape[:2]
+    rows, columns = fitted_size(height, width, spec)
+    if (rows, columns) != (height, width):
+        shrinks = rows <= height and columns <= width
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        frame = _uint8(cv2.resize(frame, (columns, rows), interpolation=how))
+    if (rows, columns) == (spec.height, spec.width):
+        return frame
+    padded = np.empty((spec.height, spec.width, 3), np.uint8)
+    padded[:] = [round(255 * value) for value in spec.mean]
+    padded[:rows, :columns] = frame
+    return padded
+
+
+def write_png(path: Path, image: UInt8Array) -> None:
+    """Write (H, W) grey or index values, or (H, W, 3) RGB, uint8, as a PNG that appears whole or not at all.
+
+    Raises:
+        InputError: The array is of another shape or type, or the file cannot be written.
+    """
+    if image.dtype != np.uint8 or not image.size or not (image.ndim == 2 or image.shape[2:] == (3,)):
+        raise InputError(f"{path}: only (H, W) or (H, W, 3) uint8 becomes a PNG, not {image.shape} {image.dtype}")
+    stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    write_atomically(path, cv2.imencode(".png", stored)[1].tobytes())
+
+
+def _read(path: Path | str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
+        cause = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path} cannot be read: {cause}; check the path and its permissions") from error
+
+
+def _decode(data: bytes, name: str, flags: int) -> _Decoded:
+    """Decode to (H, W) or (H, W, 3), as the flags say. TIFFs come as they are stored, but as RGB, always."""
+    try:
+        match container(data):
+            case "JPEG":
+                return _decode_jpeg(data, flags)
+            case "PNG":
+                return _imdecode(containers.check_png(data), flags)
+            case "BMP":
+                return _imdecode(data, flags)
+            case "TIFF":
+                return _decode_tiff(data)
+            case "WebP":
+                # OpenCV 5 turns WebPs, 4.11 does not.
+                orientation = containers.webp_orientation(data)
+                return _turned(_imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION), orientation)
+    except ImageError as error:
+        raise ImageError(f"{name} {error}") from error.__cause__
+    if not data:
+        raise ImageError(f"{name} is empty (0 bytes): {AGAIN}")
+    raise ImageError(f"{name} is not a JPEG, PNG, BMP, TIFF or WebP, whatever its suffix says: convert it to one")
+
+
+def _imdecode(data: bytes, flags: int) -> _Decoded:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ImageError(f"cannot be decoded ({error.err}): {AGAIN}, or {_AS_PNG}") from error
+    if pixels is None:
+        raise ImageError(f"cannot be decoded, it is truncated, damaged or of a rare kind: {AGAIN}, or {_AS_PNG}")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"has {pixels.dtype} samples, and nothing says what is black and white: {_AS_PNG}")
+    return np.asarray(pixels)
+
+
+def _decode_jpeg(data: bytes, flags: int) -> _Decoded:
+    end, sequential = containers.check_jpeg(data)
+    pixels = _imdecode(data, flags)
+    if sequential and _has_grey_corner(pixels):
+        # libjpeg fills missing blocks with grey and tells stderr alone. Without an end marker it fails
+        # instead; a complete picture has ended before the zeros, which only feed the bit reader's look-ahead.
+        try:
+            _imdecode(data[:end] + bytes(16), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+        except ImageError:
+            raise ImageError(f"is damaged, its data ends before the picture does: {AGAIN}") from None
+    return pixels
+
+
+def _has_grey_corner(pixels: _Decoded) -> bool:
+    """Tell whether a corner (which one depends on the orientation) has libjpeg's filling: 128, in CMYK 65."""
+    corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1]].reshape(4, -1).tolist()
+    return any(set(corner) in ({128}, {65}) for corner in corners)
+
+
+def _decode_tiff(data: bytes) -> _Decoded:
+    pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)  # with any other flag 16 bits are rounded and alpha is hidden
+    tags = tiff_tags(data)
+    opaque = pixels.ndim == 3 and pixels.shape[2] == 4 and pixels[..., 3].min() == np.iinfo(pixels.dtype).max
+    if containers.EXTRA_SAMPLES in tags and not opaque:
+        raise ImageError("is a TIFF with transparency, which changes its colours: save it without alpha")
+    if pixels.dtype == np.uint16 and tags.get(containers.PHOTOMETRIC) == 0:
+        raise ImageError(f"is a 16-bit TIFF with white as 0: {_AS_PNG}")
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    return pixels
+
+
+def _turned(pixels: _Decoded, orientation: int) -> _Decoded:
+    """Turn a picture as an EXIF orientation of 1 to 8 says."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _stored_grey(pixels: _Decoded, bits: int, color_type: int) -> _Decoded:
+    """Undo what libpng did to a grey PNG: 1, 2 or 4 bits were stretched, grey with alpha is colour."""
+    if color_type == 4 and pixels.ndim == 3:
+        return pixels[..., 0]
+    return pixels // (255 // (2**bits - 1)) if color_type == 0 and bits < 8 else pixels
+
+
+def _narrowed(pixels: _Decoded) -> UInt8Array:
+    return _uint8(pixels >> 8 if pixels.dtype == np.uint16 else pixels)
+
+
+def _uint8(pixels: npt.NDArray[np.generic]) -> UInt8Array:
+    return np.ascontiguousarray(pixels, np.uint8)
