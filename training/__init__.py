@@ -1,0 +1,1 @@
+"""Training in torch: U-Nets, augmentation, loss, loop, checkpoints."""

@@ -1,0 +1,87 @@
+"""Augmentation for a camera above a round pan, on uint8 frames as the camera gives them.
+
+From above a pan has no up or down, so any rotation and flip is a frame that could have been; food and stirrer keep
+their scale within a rig, so zoom is moderate. Kitchen light changes in brightness, contrast and colour temperature,
+lenses fog, sensors are noisy and streams are compressed.
+
+Own code on OpenCV because the maintained libraries do not fit: they bring a second OpenCV into the environment or work
+on float tensors after the point at which the contract wants uint8.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cookseg.runtime.masks import UInt8Array
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Ranges of the random changes; 0 switches one off.
+
+    Attributes:
+        rotation: Largest rotation in degrees, either way.
+        zoom: Largest zoom in or out, as the natural logarithm of the factor.
+        shift: Largest shift, as a share of the frame's size.
+        flip: Probability of a horizontal and, apart from it, of a vertical flip.
+        light: Largest relative change of brightness, contrast, gamma and of the red and blue gains.
+        blur: Probability of a defocus blur.
+        noise: Probability of sensor noise.
+        jpeg: Probability of compression artefacts.
+    """
+
+    rotation: float = 180
+    zoom: float = 0.3
+    shift: float = 0.1
+    flip: float = 0.5
+    light: float = 0.3
+    blur: float = 0.15
+    noise: float = 0.2
+    jpeg: float = 0.15
+
+
+def augment(
+    frame: UInt8Array, truth: UInt8Array, config: AugmentConfig, rng: np.random.Generator
+) -> tuple[UInt8Array, UInt8Array]:
+    """Change a frame (H, W, 3) uint8 RGB and its class map (H, W) uint8 the way another frame of the rig could be."""
+    matrix = _affine(frame.shape[0], frame.shape[1], config, rng)
+    size = (frame.shape[1], frame.shape[0])
+    # reflection keeps the statistics of the frame where black corners would teach a shortcut
+    frame = cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    truth = cv2.warpAffine(truth, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
+    return _degrade(_relight(frame, config, rng), config, rng), truth
+
+
+def _affine(height: int, width: int, config: AugmentConfig, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    angle = rng.uniform(-config.rotation, config.rotation)
+    factor = np.exp(rng.uniform(-config.zoom, config.zoom))
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, factor)
+    matrix[:, 2] += rng.uniform(-config.shift, config.shift, 2) * (width, height)
+    for row, extent in enumerate((width, height)):
+        if rng.random() < config.flip:
+            matrix[row] = -matrix[row]
+            matrix[row, 2] += extent - 1
+    return matrix
+
+
+def _relight(frame: UInt8Array, config: AugmentConfig, rng: np.random.Generator) -> UInt8Array:
+    brightness, contrast, gamma, warmth, tint = rng.uniform(-config.light, config.light, 5)
+    levels = np.linspace(0, 1, 256) ** np.exp(gamma)
+    levels = (levels - 0.5) * (1 + contrast) + 0.5 + brightness / 2
+    gains = np.exp([warmth / 2, tint / 4, -warmth / 2])  # red against blue is the colour temperature
+    table = np.clip(levels[:, None] * gains * 255, 0, 255).astype(np.uint8)
+    return cv2.LUT(frame, table[:, None])
+
+
+def _degrade(frame: UInt8Array, config: AugmentConfig, rng: np.random.Generator) -> UInt8Array:
+    if rng.random() < config.blur:
+        frame = cv2.GaussianBlur(frame, (0, 0), rng.uniform(0.5, 1.5))
+    if rng.random() < config.noise:
+        noise = rng.normal(0, rng.uniform(2, 10), frame.shape)
+        frame = np.clip(frame + noise, 0, 255).astype(np.uint8)
+    if rng.random() < config.jpeg:
+        _, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 90))])
+        frame = np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), np.uint8)
+    return frame

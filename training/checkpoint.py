@@ -1,0 +1,96 @@
+"""Checkpoints: everything that rebuilds a model or continues a run, written whole or not at all.
+
+A checkpoint holds tensors and plain values only, so that loading one cannot run code (``weights_only``).
+"""
+
+import io
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from cookseg.runtime.contract import Contract, Preprocessing
+from cookseg.runtime.errors import ModelError
+from cookseg.runtime.files import write_atomically
+from cookseg.training.augment import AugmentConfig
+from cookseg.training.config import TrainConfig, UNetConfig
+from cookseg.training.model import UNet
+
+VERSION = 1
+BEST, LAST = "best.pt", "last.pt"
+
+
+def save(path: Path, contract: Contract, network: nn.Module, **run: Any) -> None:
+    """Write a checkpoint by rename; ``run`` is what a resumed run needs, tensors and plain values.
+
+    Raises:
+        InputError: The file cannot be written (disk full, say); the previous checkpoint is whole.
+    """
+    value = {
+        "cookseg": VERSION,
+        "contract": contract.to_json(),
+        "network": asdict(cast(UNet, network).config),
+        "weights": network.state_dict(),
+        "run": run,
+    }
+    data = io.BytesIO()
+    torch.save(value, data)
+    write_atomically(path, data.getvalue())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint as a dictionary with the keys that `save` writes; tensors come to the CPU.
+
+    Raises:
+        ModelError: The file is missing, damaged, of another program or of an unknown version.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such checkpoint; `cook-train DATA -o {path.parent}` makes one")
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+        raise ModelError(f"{path}: damaged, or not a checkpoint ({str(error).splitlines()[0]})") from error
+    version = value.get("cookseg") if isinstance(value, dict) else None
+    if version != VERSION:
+        raise ModelError(
+            f"{path}: not a checkpoint that this cookseg reads (version {version!r}, expected {VERSION}): train again,"
+            " or use the cookseg that wrote it"
+        )
+    return value
+
+
+def load_network(path: Path) -> tuple[UNet, Contract]:
+    """Rebuild the network of a checkpoint, in evaluation mode on the CPU, and its contract.
+
+    Raises:
+        ModelError: As `load`, or the weights do not fit the network.
+    """
+    value = load(path)
+    contract = Contract.from_json(value["contract"])
+    config = UNetConfig(**value["network"])
+    network = UNet(config, len(contract.classes), contract.preprocessing)
+    try:
+        network.load_state_dict(value["weights"])
+    except RuntimeError as error:
+        raise ModelError(f"{path}: the weights do not fit the network: {error}") from error
+    return network.eval(), contract
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Return the configuration of the run that wrote a checkpoint.
+
+    Raises:
+        ModelError: As `load`.
+    """
+    config = load(path)["run"]["config"]
+    preprocessing = Preprocessing(**config.pop("preprocessing"))
+    augment = AugmentConfig(**config.pop("augment"))
+    return TrainConfig(**config, preprocessing=preprocessing, augment=augment)
+
+
+def find(run: Path) -> Path:
+    """Return the checkpoint that a run's folder or a checkpoint's own path stands for: the best one."""
+    return run / BEST if run.is_dir() else run

@@ -1,0 +1,123 @@
+"""`cook-train`: from a dataset to a run's folder with checkpoints, metrics and curves."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from click.core import ParameterSource
+
+from cookseg.runtime import console
+from cookseg.runtime.contract import Preprocessing, ResizeRule
+from cookseg.runtime.dataset import Layout
+from cookseg.runtime.errors import InputError
+from cookseg.runtime.metrics import SCORE_COLUMNS, score_dict, score_rows
+from cookseg.training.augment import AugmentConfig
+from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epochs
+
+
+@click.command(
+    cls=console.Command,
+    epilog="Examples: cook-train data/sets/demo -o runs/demo   |   cook-train data/sets/demo -o runs/demo --resume",
+)
+@click.argument("data", type=console.folder_argument)
+@click.option("-o", "--output", "run", type=console.folder_path, required=True, help="Folder of the run.")
+@click.option(
+    "--model",
+    type=click.Choice(list(PRESETS)),
+    default="edge",
+    show_default=True,
+    help="edge is small and for CPUs, classic is the reference with 31 M parameters.",
+)
+@click.option(
+    "--imgsz",
+    type=console.ImageSize(),
+    default="256",
+    show_default=True,
+    help="Network input: 256, or 480x352.",
+)
+@click.option("--resize", type=click.Choice(get_args(ResizeRule)), default="stretch", show_default=True)
+@click.option("--epochs", type=click.IntRange(1), help="Rounds over the set.  [default: about 40,000 frames' worth]")
+@click.option("--batch", type=click.IntRange(2), default=8, show_default=True, help="Frames per step.")
+@click.option("--lr", type=float, default=2e-3, show_default=True, help="Peak learning rate.")
+@click.option(
+    "--patience",
+    type=click.IntRange(0),
+    help="Epochs without a better validation mIoU after which it stops; 0 is never.  [default: a third, 10 at least]",
+)
+@click.option(
+    "--rotation",
+    type=click.FloatRange(0, 180),
+    default=180.0,
+    show_default=True,
+    help="Largest random rotation in degrees; a rig whose camera looks in from the side wants less.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Same seed, same machine, same model.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    default="auto",
+    show_default=True,
+    help="auto computes in 16 bits where the device is made for it.",
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Extra processes that augment.")
+@click.option("--resume", is_flag=True, help="Continue the run in --output; all other options are its own.")
+@console.layout_options
+@console.json_option
+@console.version_option
+@click.pass_context
+def main(
+    ctx: click.Context, /, data: Path, run: Path, layout: Layout, resume: bool, as_json: bool, **options: Any
+) -> None:
+    """Train a U-Net on DATA/train, choose its best weights by DATA/val, and print how well they do there."""
+    with console.require_extra("train"):
+        from cookseg.training import checkpoint, runs  # noqa: PLC0415 - `--help` must not need torch
+    device, workers = options.pop("device"), options.pop("workers")
+    found = runs.Data.find(data, layout)
+    config = _config(options, len(found.train))
+    if resume:
+        stored = checkpoint.load_config(run / checkpoint.LAST)
+        _refuse_changes(ctx, config, stored)
+        config = stored
+    matrix = runs.train(found, run, config, device=device, workers=workers, resume=resume)
+    value = {"run": str(run), "best": str(run / checkpoint.BEST), **score_dict(matrix, found.classes)}
+    console.emit(
+        as_json,
+        value,
+        lambda: (
+            f"\nbest weights on {len(found.val)} validation frames:\n\n"
+            f"{console.table(score_rows(matrix, found.classes), SCORE_COLUMNS)}\n\n"
+            f"curves: {run / 'curves.png'}\nnext: cook-export {run} -o {run / 'model.onnx'} --data {data}"
+        ),
+    )
+
+
+def _config(options: dict[str, Any], examples: int) -> TrainConfig:
+    height, width = options.pop("imgsz")
+    epochs = options.pop("epochs") or default_epochs(examples)
+    patience = options.pop("patience")
+    return TrainConfig(
+        epochs=epochs,
+        patience=max(10, epochs // 3) if patience is None else patience,
+        preprocessing=Preprocessing(height, width, options.pop("resize")),
+        augment=AugmentConfig(rotation=options.pop("rotation")),
+        **options,
+    )
+
+
+def _refuse_changes(ctx: click.Context, given: TrainConfig, stored: TrainConfig) -> None:
+    """Refuse an option that is given to a resumed run and contradicts the run's own."""
+    for name in ctx.params:
+        field = {"imgsz": "preprocessing", "resize": "preprocessing", "rotation": "augment"}.get(name, name)
+        explicit = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if explicit and hasattr(stored, field) and getattr(given, field) != getattr(stored, field):
+            raise InputError(
+                f"--{name} contradicts the run to resume, which has {getattr(stored, field)}: leave the option out, or"
+                " start a new run in another --output"
+            )

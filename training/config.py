@@ -1,0 +1,88 @@
+"""All choices of a training run as values that travel in its checkpoint; no torch, so that `--help` needs none."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from cookseg.runtime.contract import Preprocessing
+from cookseg.runtime.errors import InputError
+from cookseg.training.augment import AugmentConfig
+
+Precision = Literal["auto", "float32"]
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Shape of a U-Net.
+
+    Attributes:
+        widths: Channels of each stage from the finest to the coarsest; each stage halves the resolution.
+        stem: Stride of the first convolution; the finest stage works at 1/stem of the input's resolution.
+    """
+
+    widths: tuple[int, ...]
+    stem: int = 1
+
+
+PRESETS = {
+    "classic": UNetConfig(widths=(64, 128, 256, 512, 1024)),  # the paper's, padded and with batch norm: 31 M parameters
+    "edge": UNetConfig(widths=(16, 32, 64, 128, 256), stem=2),  # full-resolution stages cost most: there are none
+}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    Attributes:
+        model: A name of `PRESETS`.
+        epochs: Times that the training set is seen.
+        batch: Frames per step.
+        lr: Peak learning rate of AdamW.
+        weight_decay: Decoupled weight decay of all weights but norms and biases.
+        warmup: Share of the steps over which the learning rate rises to its peak; a cosine to 0 follows.
+        average: Decay of the exponential moving average of the weights that is evaluated and kept.
+        patience: Epochs without a better validation mIoU after which the run ends; 0 never ends it early.
+        seed: Seeds weights, order and augmentation.
+        precision: ``auto`` is bfloat16 or float16 autocast where the device has it, ``float32`` never.
+        preprocessing: Size and resize rule of the network's input.
+        augment: Ranges of the augmentation.
+    """
+
+    model: str = "edge"
+    epochs: int = 100
+    batch: int = 8
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.05
+    average: float = 0.998
+    patience: int = 0
+    seed: int = 0
+    precision: Precision = "auto"
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        if self.model not in PRESETS:
+            raise InputError(f"model is {self.model!r}; it must be one of {', '.join(PRESETS)}")
+        if self.precision not in get_args(Precision):
+            raise InputError(f"precision is {self.precision!r}; it must be one of {', '.join(get_args(Precision))}")
+        for name, smallest in (("epochs", 1), ("batch", 2), ("patience", 0), ("seed", 0)):
+            if getattr(self, name) < smallest:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be {smallest} or more")
+        if not (0 < self.lr < math.inf and self.weight_decay >= 0):
+            raise InputError(f"lr is {self.lr} and weight_decay {self.weight_decay}; they must be positive numbers")
+        if not (0 <= self.warmup < 1 and 0 <= self.average < 1):
+            raise InputError(f"warmup is {self.warmup} and average {self.average}; both must be in 0 to 1")
+
+    def learning_rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step: linear warm-up, then half a cosine down to 0."""
+        rise = max(1, round(self.warmup * steps))
+        if step < rise:
+            return self.lr * (step + 1) / rise
+        return self.lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def default_epochs(examples: int) -> int:
+    """Return epochs that show the network about 40,000 frames: a set of 14 needs more rounds than one of 448."""
+    return max(60, min(1000, round(40_000 / examples)))

@@ -1,0 +1,94 @@
+"""The U-Net and its presets (Ronneberger, Fischer and Brox, 2015, arXiv:1505.04597), with preprocessing inside.
+
+A model takes frames as a camera gives them and normalises them itself, so that training, evaluation and the exported
+graph cannot disagree about it.
+"""
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cookseg.runtime.contract import Preprocessing
+from cookseg.training.config import UNetConfig
+
+
+class UNet(nn.Module):
+    """U-Net for input of any size: the decoder up-samples to the size that the skip really has."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: UNetConfig, classes: int, spec: Preprocessing) -> None:
+        """Build the network; ``spec`` gives mean and standard deviation for the normalisation."""
+        super().__init__()
+        self.config = config
+        widths = config.widths
+        self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1) * 255, persistent=False)
+        if config.stem > 1:
+            kernel = 2 * config.stem - 1
+            self.stem: nn.Module = _convolution(3, widths[0], kernel, stride=config.stem)
+        else:
+            self.stem = nn.Identity()
+        inputs = (widths[0] if config.stem > 1 else 3, *widths)
+        self.encoder = nn.ModuleList(_stage(i, o) for i, o in zip(inputs, widths, strict=False))
+        pairs = list(itertools.pairwise(widths))[::-1]  # (fine, coarse), coarsest first
+        self.up = nn.ModuleList(_UpConvolution(coarse, fine) for fine, coarse in pairs)
+        self.decoder = nn.ModuleList(_stage(2 * fine, fine) for fine, _ in pairs)
+        self.head = nn.Conv2d(widths[0], classes, kernel_size=1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map frames (N, H, W, 3) uint8 RGB to logits (N, C, H, W) float32."""
+        x = (frames.permute(0, 3, 1, 2).float() - self.mean) / self.std  # (N, 3, H, W)
+        size = x.shape[-2:]
+        x = self.stem(x.contiguous(memory_format=torch.channels_last))
+        skips: list[Tensor] = []
+        for stage in self.encoder:
+            x = stage(x if not skips else F.max_pool2d(x, 2, ceil_mode=True))
+            skips.append(x)
+        skips.pop()  # the coarsest stage is the decoder's input, not a skip
+        for up, stage in zip(self.up, self.decoder, strict=True):
+            skip = skips.pop()
+            x = stage(torch.cat([skip, up(x, skip.shape[-2:])], dim=1))
+        logits: Tensor = self.head(x).float()  # (N, C, ceil(H / stem), ceil(W / stem))
+        return logits if logits.shape[-2:] == size else F.interpolate(logits, size, mode="bilinear")
+
+
+class Answer(nn.Module):
+    """A network with what the runtime reads: class map and scores, and logits for the consistency check."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map frames (N, H, W, 3) uint8 to classes uint8 (N, H, W), scores uint8 and logits float32 (N, C, H, W)."""
+        logits = self.network(frames)
+        scores = (logits.softmax(1) * 255).round().to(torch.uint8)
+        return logits.argmax(1).to(torch.uint8), scores, logits
+
+
+class _UpConvolution(nn.Module):
+    """Up-sampling to a given size and halving of the channels, the paper's "up-convolution"."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(inputs, outputs, kernel_size=1)
+
+    def forward(self, x: Tensor, size: torch.Size) -> Tensor:
+        # a 1x1 convolution commutes with interpolation and is four times cheaper before it
+        return F.interpolate(self.reduce(x), size, mode="bilinear")
+
+
+def _convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _stage(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(_convolution(inputs, outputs), _convolution(outputs, outputs))

@@ -1,0 +1,251 @@
+"""A whole training run on disk: read the data, train with reports and checkpoints, evaluate the best weights."""
+
+import hashlib
+import importlib.metadata
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+
+import click
+import torch
+
+from cookseg.runtime import console
+from cookseg.runtime.contract import ClassTable, Contract
+from cookseg.runtime.dataset import Layout, Pair, Sample, list_pairs, load_classes, read_pair
+from cookseg.runtime.errors import CooksegError, DatasetError, DeviceError, InputError
+from cookseg.runtime.evaluation import evaluate
+from cookseg.runtime.files import write_atomically
+from cookseg.runtime.metrics import ConfusionMatrix, score_dict
+from cookseg.runtime.segmenter import Segmenter
+from cookseg.training import checkpoint
+from cookseg.training.config import TrainConfig
+from cookseg.training.report import Reporter
+from cookseg.training.samples import class_shares, fit_sample
+from cookseg.training.trainer import TorchEngine, Trainer
+
+RECORD = "run.json"
+"""In a run's folder: what it was trained on and how. Paths stay here and never travel with the model."""
+
+
+class InterruptedRunError(CooksegError):
+    """Training was stopped by a signal, after a checkpoint was written."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset's part in a run: where it lies, its classes and its pairs."""
+
+    root: Path
+    layout: Layout
+    classes: ClassTable
+    train: list[Pair]
+    val: list[Pair]
+
+    @classmethod
+    def find(cls, root: Path, layout: Layout) -> "Data":
+        """List the pairs of both splits.
+
+        Raises:
+            DatasetError: Files are missing or do not fit together.
+        """
+        train, val = (list_pairs(root, split, layout) for split in ("train", "val"))
+        return cls(root, layout, load_classes(root), train, val)
+
+    def read(self, pairs: list[Pair]) -> Iterator[Sample]:
+        """Decode pairs, one after the other."""
+        return (read_pair(pair, self.classes, self.layout) for pair in pairs)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all names and bytes, the identity of the data in a model's provenance."""
+        digest = hashlib.sha256(repr(self.classes).encode())
+        for split, pairs in (("train", self.train), ("val", self.val)):
+            for pair in pairs:
+                digest.update(f"{split}/{pair.name}".encode())
+                digest.update(pair.image.read_bytes())
+                digest.update(pair.mask.read_bytes())
+        return digest.hexdigest()
+
+
+def train(data: Data, run: Path, config: TrainConfig, *, device: str, workers: int, resume: bool) -> ConfusionMatrix:
+    """Train, and return how the best weights do on the validation set at the resolution of its ground truth.
+
+    Args:
+        data: The dataset.
+        run: Folder to write into; with ``resume`` the one of the run to continue.
+        config: How to train; a resumed run must have the same.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        workers: Processes that augment.
+        resume: Continue the run from its last checkpoint.
+
+    Raises:
+        InputError: The folder holds a run already, or the one to continue has another configuration or data.
+        InterruptedRunError: A signal stopped the run; it can be resumed.
+        DeviceError: The device is not available.
+    """
+    device = _device(device)
+    last = checkpoint.load(run / checkpoint.LAST) if resume else None
+    if not resume and (run / checkpoint.LAST).exists():
+        raise InputError(f"{run} holds a run already: continue it with --resume, or choose another --output")
+    samples, val = _read(data, config)
+    provenance = _provenance(data, config)
+    contract = Contract(data.classes, config.preprocessing, provenance)
+    trainer = Trainer(config, contract, samples, val, device)
+    if last:
+        if Contract.from_json(last["contract"]) != contract:
+            raise InputError(
+                f"{run / checkpoint.LAST}: the data or the versions of cookseg and torch are not those that this run"
+                " started with; restore them, or start a new run in another --output"
+            )
+        trainer.load_state(last)
+    run.mkdir(parents=True, exist_ok=True)
+    _record(run, data, config)
+    _fit(trainer, run, workers)
+    return _finish(data, run)
+
+
+def trained_on(run: Path) -> tuple[Path, Layout]:
+    """Return the dataset of a run's folder, and its layout.
+
+    Raises:
+        InputError: The folder does not say.
+    """
+    path = run / RECORD
+    try:
+        value = json.loads(path.read_text("utf-8"))
+        return Path(value["data"]), Layout(**value["layout"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not say which dataset the run was trained on: name it with --data") from error
+
+
+def _record(run: Path, data: Data, config: TrainConfig) -> None:
+    value = {"data": str(data.root.resolve()), "layout": asdict(data.layout), "config": asdict(config)}
+    write_atomically(run / RECORD, json.dumps(value, indent=2).encode())
+
+
+def _read(data: Data, config: TrainConfig) -> tuple[list[Sample], list[Sample]]:
+    """Decode all pairs and bring them to the network's size; whatever spoils the run is found before it starts."""
+    with console.progress(data.read(data.train + data.val), "decoding", len(data.train) + len(data.val)) as bar:
+        samples = [fit_sample(sample, config.preprocessing) for sample in bar]
+    if off := sum(sample.off_colors for sample in samples):
+        console.note(f"{off:,} mask pixels had colours that are not exactly a class's; taken as the nearest class")
+    shares = class_shares(samples[: len(data.train)], len(data.classes))
+    if missing := [name for name, share in zip(data.classes.names, shares, strict=True) if share == 0]:
+        console.note(f"warning: no training pixel is {', '.join(missing)}: the model will never find it")
+    if (shares > 0).sum() < 2:
+        raise DatasetError(f"{data.root}: the training masks hold fewer than two classes: there is nothing to learn")
+    return samples[: len(data.train)], samples[len(data.train) :]
+
+
+def _fit(trainer: Trainer, run: Path, workers: int) -> None:
+    reporter = Reporter(run, trainer.progress.step)
+    history = trainer.progress.history
+    label = f"training {trainer.config.model} on {trainer.device.type}, {str(trainer.dtype).removeprefix('torch.')}"
+    with (
+        _signals() as received,
+        console.step_progress(trainer.steps, label, trainer.progress.step) as advance,
+    ):
+
+        def report(_: Trainer) -> bool:
+            if not trainer.progress.losses:
+                reporter.update(history)
+                if not console.interactive():
+                    console.note(_status(trainer))
+            advance(_status(trainer))
+            return not received
+
+        try:
+            trainer.fit(run, workers, report)
+        finally:
+            reporter.close(history)
+    if received:
+        raise InterruptedRunError(
+            f"stopped by {received[0].name} after step {trainer.progress.step} of {trainer.steps}, saved in"
+            f" {run / checkpoint.LAST}: the same command with --resume continues",
+            received[0],
+        )
+    if trainer.out_of_patience:
+        console.note(f"no better validation mIoU for {trainer.config.patience} epochs: stopped at {trainer.epoch:.0f}")
+
+
+def _status(trainer: Trainer) -> str:
+    progress = trainer.progress
+    losses = progress.losses or [progress.history[-1]["train_loss"] or 0.0]
+    parts = [f"epoch {trainer.epoch:.0f}/{trainer.config.epochs}", f"loss {sum(losses) / len(losses):.3f}"]
+    if progress.history:
+        parts += [f"mIoU {progress.history[-1]['val_miou'] or 0:.4f}", f"best {progress.best_miou:.4f}"]
+    return "  ".join(parts)
+
+
+def _finish(data: Data, run: Path) -> ConfusionMatrix:
+    """Evaluate the best weights at full resolution and seal the figures into the checkpoint's provenance."""
+    path = run / checkpoint.BEST
+    network, contract = checkpoint.load_network(path)
+    segmenter = Segmenter(contract, TorchEngine(network))
+    with console.progress(data.read(data.val), "evaluation", len(data.val)) as bar:
+        matrix = evaluate(segmenter, bar)
+    scores = score_dict(matrix, data.classes)
+    sealed = Contract(contract.classes, contract.preprocessing, {**contract.provenance, "validation": scores})
+    checkpoint.save(path, sealed, network)
+    return matrix
+
+
+def _device(name: str) -> str:
+    available = torch.cuda.is_available()
+    if name == "auto":
+        return "cuda" if available else "cpu"
+    if name == "cuda" and not available:
+        raise DeviceError(
+            f"--device cuda is not available: torch {torch.__version__} sees no NVIDIA GPU; use --device cpu, or"
+            " install a CUDA build of torch and a driver"
+        )
+    return name
+
+
+def _provenance(data: Data, config: TrainConfig) -> dict[str, object]:
+    network = {
+        "model": config.model,
+        "epochs": config.epochs,
+        "batch": config.batch,
+        "lr": config.lr,
+        "seed": config.seed,
+    }
+    found = {
+        "name": data.root.resolve().name,
+        "sha256": data.digest(),
+        "train": len(data.train),
+        "val": len(data.val),
+    }
+    versions = {"cookseg": importlib.metadata.version("cookseg"), "torch": str(torch.__version__)}
+    return {"data": found, "training": network, "versions": versions}
+
+
+@contextmanager
+def _signals() -> Iterator[list[signal.Signals]]:
+    """Collect SIGINT and SIGTERM instead of dying of the first; the second one has its usual effect."""
+    received: list[signal.Signals] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # only the main thread may handle signals
+        return
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, _: FrameType | None) -> None:
+        received.append(signal.Signals(number))
+        signal.signal(number, previous[signal.Signals(number)])
+        click.echo("\nfinishing this step, then saving ...", err=True)
+
+    for number in previous:
+        signal.signal(number, handle)
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,77 @@
+"""The training set in memory: every pair decoded once, resized by the contract, augmented afresh each time it is seen.
+
+A training example is a pure function of (seed, epoch, index). Order and augmentation therefore do not depend on the
+number of workers, and a resumed run sees what the uninterrupted one would have seen.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Dataset
+
+from cookseg.runtime.contract import IGNORE, Preprocessing
+from cookseg.runtime.dataset import Sample
+from cookseg.runtime.images import fit, fitted_size
+from cookseg.runtime.masks import UInt8Array
+from cookseg.training.augment import AugmentConfig, augment
+
+Key = tuple[int, int]
+"""Epoch and index of a training example."""
+
+
+def fit_sample(sample: Sample, spec: Preprocessing) -> Sample:
+    """Bring a sample to the network's size; padding has no ground truth."""
+    rows, columns = fitted_size(sample.truth.shape[0], sample.truth.shape[1], spec)
+    truth = np.full((spec.height, spec.width), IGNORE, np.uint8)
+    # INTER_NEAREST takes the corner of each cell; _EXACT its centre, as the frame's interpolation does
+    truth[:rows, :columns] = cv2.resize(sample.truth, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT)
+    return Sample(fit(sample.frame, spec), truth, sample.off_colors)
+
+
+class TrainingSet(Dataset[tuple[UInt8Array, npt.NDArray[np.int64]]]):
+    """Augmented examples by `Key`: frame (H, W, 3) uint8 and truth (H, W) int64, as torch's losses want it."""
+
+    def __init__(self, samples: Sequence[Sample], config: AugmentConfig, seed: int) -> None:
+        """Keep samples that `fit_sample` brought to one size."""
+        self.samples, self.config, self.seed = samples, config, seed
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: Key) -> tuple[UInt8Array, npt.NDArray[np.int64]]:
+        sample = self.samples[key[1]]
+        frame, truth = augment(sample.frame, sample.truth, self.config, np.random.default_rng([self.seed, *key]))
+        return frame, truth.astype(np.int64)
+
+
+class Batches(Iterable[list[Key]]):
+    """The keys of every batch from a step on to the end of the run; each epoch is a permutation of the set.
+
+    Batches run on over the end of an epoch, so that all have the same size whatever the size of the set.
+    """
+
+    def __init__(self, examples: int, batch: int, seed: int, steps: range) -> None:
+        """Plan the given steps over a set of so many examples."""
+        self.examples, self.batch, self.seed, self.steps = examples, batch, seed, steps
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        epoch, order = -1, np.empty(0, np.int64)
+        for step in self.steps:
+            keys = []
+            for position in range(step * self.batch, (step + 1) * self.batch):
+                if epoch != position // self.examples:
+                    epoch = position // self.examples
+                    order = np.random.default_rng([self.seed, epoch]).permutation(self.examples)
+                keys.append((epoch, int(order[position % self.examples])))
+            yield keys
+
+
+def class_shares(samples: Sequence[Sample], classes: int) -> npt.NDArray[np.float64]:
+    """Return each class's share of the labelled pixels, (C,) float64."""
+    counts = sum(np.bincount(s.truth.ravel(), minlength=256)[:classes].astype(np.float64) for s in samples)
+    return np.asarray(counts / max(1.0, float(np.sum(counts))))

@@ -1,0 +1,232 @@
+"""The training loop: steps over augmented batches, validations in between, a checkpoint after each.
+
+The run is a function of (data, configuration): a step draws its batch and learning rate from its number alone, so a run
+that was interrupted at any step continues to the same weights, bit by bit on the CPU.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+
+from cookseg.runtime.contract import Contract
+from cookseg.runtime.dataset import Sample
+from cookseg.runtime.engine import UInt8Array
+from cookseg.runtime.errors import CooksegError
+from cookseg.runtime.evaluation import evaluate
+from cookseg.runtime.segmenter import Segmenter
+from cookseg.training import checkpoint
+from cookseg.training.config import PRESETS, TrainConfig
+from cookseg.training.loss import SegmentationLoss, class_weights
+from cookseg.training.model import Answer, UNet
+from cookseg.training.samples import Batches, TrainingSet, class_shares
+
+
+class TorchEngine:
+    """Computes a network with torch, as `cookseg.runtime.engine.Engine` does with onnxruntime."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        """Wrap a network; it is used on the device where it is, in evaluation mode."""
+        self.answer = Answer(network).eval()
+        self.device = next(network.parameters()).device
+
+    @torch.inference_mode()
+    def __call__(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
+        """Map frames (N, H, W, 3) uint8 to classes (N, H, W) uint8 and scores (N, C, H, W) uint8."""
+        classes, scores, _ = self.answer(torch.from_numpy(frames).to(self.device))
+        return classes.cpu().numpy(), scores.cpu().numpy()
+
+
+@dataclass
+class Progress:
+    """Where a run is: what a resumed run starts from, beside the tensors.
+
+    Attributes:
+        step: Steps done.
+        losses: Loss of each step since the last validation.
+        history: One row per validation: epoch, step, lr, train_loss, val_miou and val_iou_<class> of each class.
+        best_epoch: Epoch of the best validation mIoU, -1 before the first.
+    """
+
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+    history: list[dict[str, float | None]] = field(default_factory=list)
+    best_epoch: float = -1
+
+    @property
+    def best_miou(self) -> float:
+        """The best validation mIoU so far, -1 before the first."""
+        return max((row["val_miou"] or 0.0 for row in self.history), default=-1.0)
+
+
+class Trainer:
+    """One training run, in memory; `fit` runs it, and writes checkpoints into the folder that it is given."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        contract: Contract,
+        samples: Sequence[Sample],
+        val: Sequence[Sample],
+        device: str,
+    ) -> None:
+        """Build network, optimiser and loss; samples are at the network's size (`fit_sample`)."""
+        torch.manual_seed(config.seed)
+        self.config, self.contract, self.val = config, contract, val
+        self.device = torch.device(device)
+        self.samples = TrainingSet(samples, config.augment, config.seed)
+        self.network = UNet(PRESETS[config.model], len(contract.classes), contract.preprocessing)
+        self.network.to(self.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(config.average), use_buffers=True)
+        self.loss = SegmentationLoss(class_weights(class_shares(samples, len(contract.classes)))).to(self.device)
+        self.optimizer = torch.optim.AdamW(_parameter_groups(self.network, config.weight_decay), lr=config.lr)
+        self.dtype = autocast_dtype(self.device) if config.precision == "auto" else torch.float32
+        self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
+        self.progress = Progress()
+        self.steps = math.ceil(config.epochs * len(samples) / config.batch)
+        self.steps_per_validation = math.ceil(self.steps / min(config.epochs, 100))
+
+    def fit(self, run: Path, workers: int, report: Callable[["Trainer"], bool]) -> None:
+        """Train to the end, to the end of patience, or until `report`, called after each step, returns False.
+
+        Args:
+            run: Folder of the checkpoints ``best.pt`` and ``last.pt``.
+            workers: Processes that augment; 0 does it in this one.
+            report: Told of every step; a validation has just been done where `Progress.losses` is empty.
+
+        Raises:
+            CooksegError: The loss is not finite.
+        """
+        steps = range(self.progress.step, self.steps)
+        keys = Batches(len(self.samples), self.config.batch, self.config.seed, steps)
+        pinned = self.device.type == "cuda"
+        loader = DataLoader(self.samples, batch_sampler=keys, num_workers=workers, pin_memory=pinned)
+        for frames, truth in loader:
+            self._step(frames.to(self.device, non_blocking=True), truth.to(self.device, non_blocking=True))
+            validated = self.progress.step % self.steps_per_validation == 0 or self.progress.step == self.steps
+            if validated:
+                self._validate(run)
+            go_on = report(self)
+            if validated or not go_on:
+                self.save(run / checkpoint.LAST)
+            if not go_on or self.out_of_patience:
+                return
+
+    @property
+    def epoch(self) -> float:
+        """Times that the training set was seen."""
+        return self.progress.step * self.config.batch / len(self.samples)
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the validation mIoU has not risen for longer than the patience."""
+        history, patience = self.progress.history, self.config.patience
+        return bool(patience and history) and (history[-1]["epoch"] or 0) - self.progress.best_epoch >= patience
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint from which `load_state` continues."""
+        state = {
+            "config": asdict(self.config),
+            "progress": asdict(self.progress),
+            "trained": self.network.state_dict(),
+            "updates": int(self.averaged.n_averaged),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+        checkpoint.save(path, self.contract, self.averaged.module, **state)
+
+    def load_state(self, value: dict[str, Any]) -> None:
+        """Continue from the value of a checkpoint that `save` wrote."""
+        run = value["run"]
+        self.network.load_state_dict(run["trained"])
+        self.averaged.module.load_state_dict(value["weights"])
+        self.averaged.n_averaged.fill_(run["updates"])
+        self.optimizer.load_state_dict(run["optimizer"])
+        self.scaler.load_state_dict(run["scaler"])
+        self.progress = Progress(**run["progress"])
+
+    def _step(self, frames: Tensor, truth: Tensor) -> None:
+        """Do one step of the optimiser on frames (N, H, W, 3) uint8 and truth (N, H, W) int64."""
+        self.network.train()
+        rate = self.config.learning_rate(self.progress.step, self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            logits = self.network(frames)
+        loss = self.loss(logits.float(), truth)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), max_norm=1.0)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.averaged.update_parameters(self.network)
+        self.progress.step += 1
+        self.progress.losses.append(_finite(float(loss.detach()), self.progress.step, rate))
+
+    def _validate(self, run: Path) -> None:
+        """Evaluate the averaged weights at the network's resolution; keep them if they are the best so far."""
+        matrix = evaluate(Segmenter(self.contract, TorchEngine(self.averaged.module)), self.val)
+        best = self.progress.best_miou
+        row = {
+            "epoch": round(self.epoch, 3),
+            "step": self.progress.step,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "train_loss": float(np.mean(self.progress.losses)),
+            "val_miou": matrix.mean_iou,
+        }
+        ious = zip(self.contract.classes.names, matrix.scores(), strict=True)
+        self.progress.history.append(row | {f"val_iou_{name}": scores.iou for name, scores in ious})
+        self.progress.losses = []
+        if (matrix.mean_iou or 0.0) > best:
+            self.progress.best_epoch = row["epoch"]
+            checkpoint.save(run / checkpoint.BEST, self.contract, self.averaged.module)
+
+
+def autocast_dtype(device: torch.device) -> torch.dtype:
+    """Return the half precision that a device computes fast, or float32 where it has none."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+def _moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
+    """Return an exponential moving average that forgets its start: the decay grows with the number of updates."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        if not averaged[0].is_floating_point():  # counters of the norms
+            for old, new in zip(averaged, current, strict=True):
+                old.copy_(new)
+            return
+        keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        torch._foreach_lerp_(averaged, current, 1 - keep)
+
+    return update
+
+
+def _parameter_groups(network: torch.nn.Module, weight_decay: float) -> Iterable[dict[str, Any]]:
+    """Split parameters: matrices and kernels decay, norms and biases do not."""
+    parameters = list(network.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _finite(loss: float, step: int, rate: float) -> float:
+    if not math.isfinite(loss):
+        raise CooksegError(
+            f"the loss is {loss} at step {step} with learning rate {rate:.2g}: train with a lower --lr, or with"
+            " --precision float32"
+        )
+    return loss
