@@ -1,0 +1,1 @@
+"""Export: checkpoint -> ONNX -> simplified -> checked against torch -> one self-contained file."""

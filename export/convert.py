@@ -1,0 +1,99 @@
+"""From a torch network to one self-contained ONNX file: convert, simplify, and write contract and provenance into it.
+
+The graph takes frames as a camera gives them and holds normalisation and arg-max; the batch is dynamic, height and
+width are the contract's. Opset 18 and IR 8 are read by every onnxruntime since 1.14 (early 2023).
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxsim
+import torch
+
+from cookseg.runtime.contract import METADATA_KEY, Contract
+from cookseg.runtime.engine import OUTPUTS
+from cookseg.runtime.errors import CooksegError
+from cookseg.training.model import Answer, UNet
+
+OPSET, IR_VERSION = 18, 8
+LOGITS = "logits"
+"""An inner tensor, float32 (N, C, H, W), that the consistency check reads; not an output of the finished file."""
+
+
+def to_onnx(network: UNet, contract: Contract) -> onnx.ModelProto:
+    """Convert a network in evaluation mode; the outputs are those of the runtime and the logits."""
+    spec = contract.preprocessing
+    frames = torch.zeros(2, spec.height, spec.width, 3, dtype=torch.uint8)  # a batch of 1 would be taken as fixed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's deprecations are between torch's own modules
+        program = torch.onnx.export(
+            Answer(network).eval(),
+            (frames,),
+            input_names=["frames"],
+            output_names=[*OUTPUTS, LOGITS],
+            dynamic_shapes={"frames": {0: torch.export.Dim("batch")}},
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,  # weights inside the file, not in a second one that stays behind
+            verbose=False,
+        )
+    if program is None:
+        raise CooksegError("torch.onnx.export returned nothing")
+    model: onnx.ModelProto = program.model_proto
+    model.ir_version = IR_VERSION
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Fold what onnxsim can fold.
+
+    Raises:
+        CooksegError: onnxsim failed. That its result computes the same is for `cookseg.export.check` to show.
+    """
+    try:
+        simplified, _ = onnxsim.simplify(model, check_n=0)
+    except Exception as error:  # whatever its C++ core throws
+        raise CooksegError(f"onnxsim failed: {error}") from error
+    onnx.checker.check_model(simplified, full_check=True)
+    return simplified
+
+
+def seal(model: onnx.ModelProto, contract: Contract) -> onnx.ModelProto:
+    """Return the finished model: the runtime's outputs alone, with the contract as its only metadata."""
+    sealed = onnx.ModelProto()
+    sealed.CopyFrom(model)
+    for output in [o for o in sealed.graph.output if o.name not in OUTPUTS]:
+        sealed.graph.output.remove(output)
+    sealed.producer_name, sealed.producer_version = (
+        "cookseg",
+        str(contract.provenance.get("versions", {}).get("cookseg")),
+    )
+    sealed.doc_string = "frames: uint8 (batch, height, width, 3) RGB -> classes: uint8 (batch, height, width)"
+    del sealed.metadata_props[:]  # onnxsim's notes to itself
+    for node in sealed.graph.node:
+        del node.metadata_props[:]  # the exporter's stack traces: paths of the training machine
+        node.doc_string = ""
+    onnx.helper.set_model_props(sealed, {METADATA_KEY: contract.to_json()})
+    onnx.checker.check_model(sealed, full_check=True)
+    return sealed
+
+
+def expose_logits(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a sealed model with the logits as an output again, for the check."""
+    exposed = onnx.ModelProto()
+    exposed.CopyFrom(model)
+    exposed.graph.output.append(onnx.helper.make_tensor_value_info(LOGITS, onnx.TensorProto.FLOAT, None))
+    return exposed
+
+
+def describe(model: onnx.ModelProto) -> dict[str, Any]:
+    """Count a model's nodes, kinds of operators, parameters and bytes."""
+    return {
+        "nodes": len(model.graph.node),
+        "operators": len({node.op_type for node in model.graph.node}),
+        "parameters": sum(int(np.prod(tensor.dims)) for tensor in model.graph.initializer),
+        "bytes": model.ByteSize(),
+    }
