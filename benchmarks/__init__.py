@@ -1,0 +1,1 @@
+"""Benchmarks: what each stage from frame to mask costs."""
