@@ -16,9 +16,9 @@ import torch
 
 from cookseg.export.convert import LOGITS
 from cookseg.runtime.contract import Contract
-from cookseg.runtime.engine import OUTPUTS, UInt8Array, import_onnxruntime
+from cookseg.runtime.engine import OUTPUTS, import_onnxruntime
 from cookseg.runtime.errors import CheckFailedError
-from cookseg.runtime.images import fit
+from cookseg.runtime.images import UInt8Array, fit
 from cookseg.runtime.metrics import ConfusionMatrix
 from cookseg.training.model import Answer, UNet
 

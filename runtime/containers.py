@@ -103,6 +103,25 @@ def check_png(data: bytes) -> bytes:
     return data if sum(map(len, kept)) == end + 4 else b"".join(kept)
 
 
+def palette_as_grey(data: bytes) -> bytes:
+    """Return a palette PNG as the grey PNG whose samples are the indices; any other data as it is.
+
+    OpenCV expands palettes to colours. That loses which index a colour had, where two entries are alike for good.
+
+    Raises:
+        ImageError: As `check_png`.
+    """
+    if container(data) != "PNG" or data[25:26] != b"\x03":
+        return data
+    data = check_png(data)
+    header = b"IHDR" + data[16:25] + b"\x00" + data[26:29]  # colour type 0 instead of 3
+    chunks = [data[:12], header, zlib.crc32(header).to_bytes(4)]
+    for kind, start, end in png_chunks(data):
+        if kind not in (b"IHDR", b"PLTE", b"tRNS"):
+            chunks.append(data[start - 8 : end + 4])
+    return b"".join(chunks)
+
+
 def webp_orientation(data: bytes) -> int:
     """Return the EXIF orientation of a WebP, 1 to 8.
 

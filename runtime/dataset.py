@@ -13,8 +13,8 @@ from pathlib import Path
 
 from cookseg.runtime.contract import COOKING, ClassTable
 from cookseg.runtime.errors import DatasetError, InputError
-from cookseg.runtime.images import IMAGE_SUFFIXES, read_image
-from cookseg.runtime.masks import MaskFormat, UInt8Array, read_mask
+from cookseg.runtime.images import IMAGE_SUFFIXES, UInt8Array, read_image
+from cookseg.runtime.masks import MaskFormat, read_mask
 
 
 @dataclass(frozen=True)

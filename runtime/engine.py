@@ -7,13 +7,9 @@ not there. Here an explicit device is used or refused, and ``auto`` says what it
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from cookseg.runtime.contract import METADATA_KEY, Contract
 from cookseg.runtime.errors import CooksegError, DeviceError, MissingExtraError, ModelError
-
-UInt8Array = npt.NDArray[np.uint8]
+from cookseg.runtime.images import UInt8Array
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",

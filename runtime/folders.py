@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cookseg.runtime.dataset import list_images
 from cookseg.runtime.errors import InputError
-from cookseg.runtime.images import IMAGE_SUFFIXES, read_image, write_png
-from cookseg.runtime.masks import UInt8Array, overlay
+from cookseg.runtime.images import IMAGE_SUFFIXES, UInt8Array, read_image, write_png
+from cookseg.runtime.masks import overlay
 from cookseg.runtime.segmenter import Segmentation, Segmenter
 
 

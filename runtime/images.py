@@ -12,6 +12,8 @@ refused:
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +64,15 @@ def decode_image(data: bytes, name: str) -> UInt8Array:
     return pixels if pixels.ndim == 3 else _uint8(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
 
 
-def read_mask_image(path: Path | str) -> UInt8Array:
+def read_mask_image(path: Path | str, *, indices: bool = False) -> UInt8Array:
     """Read a ground-truth mask with the values that the file stores, turned as its EXIF orientation says.
 
     Grey PNGs of fewer than 8 bits give their samples (0 and 1 for one bit), not samples stretched to 0..255,
-    and grey files of 16 bits give theirs. Palettes come as colours; `png_palette` is the way back to indices.
+    and grey files of 16 bits give theirs.
+
+    Args:
+        path: The file.
+        indices: Whether a palette PNG gives its indices, as (H, W), or its colours.
 
     Returns:
         (H, W) uint8 for grey files; (H, W, 3) uint8, RGB, for colour files.
@@ -77,6 +83,9 @@ def read_mask_image(path: Path | str) -> UInt8Array:
     """
     data = _read(path)
     kind = container(data)
+    if indices:
+        with _named(str(path)):
+            data = containers.palette_as_grey(data)
     pixels = _decode(data, str(path), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     if pixels.ndim == 3 and kind != "TIFF":
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
@@ -91,22 +100,6 @@ def read_mask_image(path: Path | str) -> UInt8Array:
     if pixels.max() > 255:
         raise MaskError(f"{path} has 16-bit values up to {pixels.max()}, masks end at 255: {_AS_PNG}")
     return _uint8(pixels)
-
-
-def png_palette(data: bytes) -> UInt8Array | None:
-    """Return the palette of a palette PNG, (n, 3) uint8, RGB, or None for any other file.
-
-    OpenCV expands palettes to colours, so this is the way back to the indices of masks in Pascal VOC's style.
-
-    Raises:
-        ImageError: The PNG ends before its palette.
-    """
-    if container(data) != "PNG" or data[25:26] != b"\x03":
-        return None
-    for kind, start, end in containers.png_chunks(data):
-        if kind == b"PLTE":
-            return np.frombuffer(data[start:end], np.uint8)[: (end - start) // 3 * 3].reshape(-1, 3)
-    return None
 
 
 def fitted_size(height: int, width: int, spec: Preprocessing) -> tuple[int, int]:
@@ -172,7 +165,7 @@ def _read(path: Path | str) -> bytes:
 
 def _decode(data: bytes, name: str, flags: int) -> _Decoded:
     """Decode to (H, W) or (H, W, 3), as the flags say. TIFFs come as they are stored, but as RGB, always."""
-    try:
+    with _named(name):
         match container(data):
             case "JPEG":
                 return _decode_jpeg(data, flags)
@@ -186,11 +179,18 @@ def _decode(data: bytes, name: str, flags: int) -> _Decoded:
                 # OpenCV 5 turns WebPs, 4.11 does not.
                 orientation = containers.webp_orientation(data)
                 return _turned(_imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION), orientation)
-    except ImageError as error:
-        raise ImageError(f"{name} {error}") from error.__cause__
     if not data:
         raise ImageError(f"{name} is empty (0 bytes): {AGAIN}")
     raise ImageError(f"{name} is not a JPEG, PNG, BMP, TIFF or WebP, whatever its suffix says: convert it to one")
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Put a file's name in front of the errors raised about its content."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"{name} {error}") from error.__cause__
 
 
 def _imdecode(data: bytes, flags: int) -> _Decoded:

@@ -12,9 +12,8 @@ import numpy.typing as npt
 
 from cookseg.runtime.contract import IGNORE, ClassTable
 from cookseg.runtime.errors import MaskError
-from cookseg.runtime.images import png_palette, read_mask_image
+from cookseg.runtime.images import UInt8Array, read_mask_image
 
-UInt8Array = npt.NDArray[np.uint8]
 MaskFormat = Literal["color", "index"]
 
 _UNKNOWN = 254  # a ClassTable has at most 254 classes, so no class has this index
@@ -35,9 +34,9 @@ def read_mask(path: Path, classes: ClassTable, mask_format: MaskFormat = "color"
         ImageError: The file cannot be decoded.
         MaskError: A colour or index is of no class; the message names the file, the values and their pixels.
     """
-    pixels = read_mask_image(path)
+    pixels = read_mask_image(path, indices=mask_format == "index")
     if mask_format == "index":
-        return _from_indices(_indices(pixels, path), classes, path), 0
+        return _from_indices(pixels, classes, path), 0
     if pixels.ndim == 2:
         raise MaskError(
             f"{path}: this mask is grey (values {_listed(np.unique(pixels))}), but a colour-coded one is expected;"
@@ -95,21 +94,12 @@ def overlay(frame: UInt8Array, class_map: UInt8Array, classes: ClassTable, opaci
     return cv2.addWeighted(frame, 1 - opacity, colorize(class_map, classes), opacity, 0)
 
 
-def _indices(pixels: UInt8Array, path: Path) -> UInt8Array:
-    if pixels.ndim == 2:
-        return pixels
-    palette = png_palette(path.read_bytes())
-    if palette is None:
+def _from_indices(indices: UInt8Array, classes: ClassTable, path: Path) -> UInt8Array:
+    if indices.ndim == 3:
         raise MaskError(
             f"{path}: this mask is a colour image, but one of class indices is expected; if its colours are those of"
             " the classes, pass --mask-format color"
         )
-    index_of = {code: index for index, code in reversed(list(enumerate(_packed(palette).tolist())))}
-    codes, inverse = np.unique(_packed(pixels), return_inverse=True)
-    return np.array([index_of[code] for code in codes.tolist()], np.uint8)[inverse].reshape(pixels.shape[:2])
-
-
-def _from_indices(indices: UInt8Array, classes: ClassTable, path: Path) -> UInt8Array:
     table = np.full(256, _UNKNOWN, np.uint8)
     table[: len(classes)] = np.arange(len(classes))
     table[[classes.ignore_index, IGNORE]] = IGNORE

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from cookseg.runtime.contract import Contract
-from cookseg.runtime.engine import Engine, OnnxEngine, UInt8Array
+from cookseg.runtime.engine import Engine, OnnxEngine
 from cookseg.runtime.errors import InputError
-from cookseg.runtime.images import fit, fitted_size
+from cookseg.runtime.images import UInt8Array, fit, fitted_size
 from cookseg.runtime.masks import colorize
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cookseg.runtime.masks import UInt8Array
+from cookseg.runtime.images import UInt8Array
 
 
 @dataclass(frozen=True)

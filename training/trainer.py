@@ -18,9 +18,9 @@ from torch.utils.data import DataLoader
 
 from cookseg.runtime.contract import Contract
 from cookseg.runtime.dataset import Sample
-from cookseg.runtime.engine import UInt8Array
 from cookseg.runtime.errors import CooksegError
 from cookseg.runtime.evaluation import evaluate
+from cookseg.runtime.images import UInt8Array
 from cookseg.runtime.segmenter import Segmenter
 from cookseg.training import checkpoint
 from cookseg.training.config import PRESETS, TrainConfig
