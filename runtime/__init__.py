@@ -8,7 +8,7 @@ write_png("mask.png", segmentation.color)
 """
 
 from cookseg.runtime.contract import ClassTable, Contract, Preprocessing
-from cookseg.runtime.errors import CooksegError
+from cookseg.runtime.errors import CooksegError, DeviceError, ImageError, InputError, ModelError
 from cookseg.runtime.images import read_image, write_png
 from cookseg.runtime.segmenter import Segmentation, Segmenter
 
@@ -16,6 +16,10 @@ __all__ = [
     "ClassTable",
     "Contract",
     "CooksegError",
+    "DeviceError",
+    "ImageError",
+    "InputError",
+    "ModelError",
     "Preprocessing",
     "Segmentation",
     "Segmenter",

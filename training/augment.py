@@ -14,7 +14,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cookseg.runtime.contract import IGNORE
 from cookseg.runtime.images import UInt8Array
+
+Pixels = tuple[UInt8Array, UInt8Array]
+"""Frame (H, W, 3) uint8 RGB and class map (H, W) uint8."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class AugmentConfig:
         zoom: Largest zoom in or out, as the natural logarithm of the factor.
         shift: Largest shift, as a share of the frame's size.
         flip: Probability of a horizontal and, apart from it, of a vertical flip.
+        paste: Probability that a class of another frame is pasted in.
         light: Largest relative change of brightness, contrast, gamma and of the red and blue gains.
         blur: Probability of a defocus blur.
         noise: Probability of sensor noise.
@@ -36,22 +41,56 @@ class AugmentConfig:
     zoom: float = 0.3
     shift: float = 0.1
     flip: float = 0.5
+    paste: float = 0.5
     light: float = 0.3
     blur: float = 0.15
     noise: float = 0.2
     jpeg: float = 0.15
 
 
-def augment(
-    frame: UInt8Array, truth: UInt8Array, config: AugmentConfig, rng: np.random.Generator
-) -> tuple[UInt8Array, UInt8Array]:
-    """Change a frame (H, W, 3) uint8 RGB and its class map (H, W) uint8 the way another frame of the rig could be."""
+def augment(sample: Pixels, donor: Pixels, config: AugmentConfig, rng: np.random.Generator) -> Pixels:
+    """Change a frame and its class map the way another frame of the rig could be.
+
+    Args:
+        sample: Frame (H, W, 3) uint8 RGB and class map (H, W) uint8.
+        donor: Another frame, of the same size, and its class map.
+        config: Ranges of the changes.
+        rng: The only source of chance.
+
+    Returns:
+        The changed frame and class map, of the same size.
+    """
+    frame, truth = _move(sample, config, rng)
+    if rng.random() < config.paste:
+        frame, truth = _paste((frame, truth), _move(donor, config, rng), rng)
+    return _degrade(_relight(frame, config, rng), config, rng), truth
+
+
+def _move(sample: Pixels, config: AugmentConfig, rng: np.random.Generator) -> Pixels:
+    frame, truth = sample
     matrix = _affine(frame.shape[0], frame.shape[1], config, rng)
     size = (frame.shape[1], frame.shape[0])
     # reflection keeps the statistics of the frame where black corners would teach a shortcut
     frame = cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     truth = cv2.warpAffine(truth, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
-    return _degrade(_relight(frame, config, rng), config, rng), truth
+    return frame, truth
+
+
+def _paste(sample: Pixels, donor: Pixels, rng: np.random.Generator) -> Pixels:
+    """Lay the pixels of one class of the donor over a sample (copy-paste, Ghiasi et al., arXiv:2012.07177).
+
+    It teaches that a ladle is a ladle wherever it lies: in a few hundred frames of a fixed rig it often lies in few
+    places. Never pasted is what fills most of the donor, which would replace the sample.
+    """
+    (frame, truth), (other, labels) = sample, donor
+    counts = np.bincount(labels[labels != IGNORE], minlength=1)
+    values = [value for value in np.flatnonzero(counts) if value != counts.argmax()]
+    if not values:
+        return sample
+    mask = np.uint8(labels == rng.choice(values))
+    soft = cv2.GaussianBlur(mask * np.float32(1), (0, 0), 1)[..., None]  # hard seams would be a clue
+    blended = frame + soft * (other.astype(np.float32) - frame)
+    return blended.astype(np.uint8), np.where(mask, labels, truth)
 
 
 def _affine(height: int, width: int, config: AugmentConfig, rng: np.random.Generator) -> npt.NDArray[np.float64]:

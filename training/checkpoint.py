@@ -52,7 +52,9 @@ def load(path: Path) -> dict[str, Any]:
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: damaged, or not a checkpoint ({str(error).splitlines()[0]})") from error
+        raise ModelError(
+            f"{path}: damaged, or not a checkpoint ({str(error).partition(chr(10))[0] or type(error).__name__})"
+        ) from error
     version = value.get("cookseg") if isinstance(value, dict) else None
     if version != VERSION:
         raise ModelError(

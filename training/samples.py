@@ -40,8 +40,9 @@ class TrainingSet(Dataset[tuple[UInt8Array, npt.NDArray[np.int64]]]):
         return len(self.samples)
 
     def __getitem__(self, key: Key) -> tuple[UInt8Array, npt.NDArray[np.int64]]:
-        sample = self.samples[key[1]]
-        frame, truth = augment(sample.frame, sample.truth, self.config, np.random.default_rng([self.seed, *key]))
+        rng = np.random.default_rng([self.seed, *key])
+        sample, donor = self.samples[key[1]], self.samples[rng.integers(len(self.samples))]
+        frame, truth = augment((sample.frame, sample.truth), (donor.frame, donor.truth), self.config, rng)
         return frame, truth.astype(np.int64)
 
 

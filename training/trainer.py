@@ -1,10 +1,12 @@
-"""The training loop: steps over augmented batches, validations in between, a checkpoint after each.
+"""The training loop: steps over augmented batches, with validations and checkpoints in between.
 
 The run is a function of (data, configuration): a step draws its batch and learning rate from its number alone, so a run
 that was interrupted at any step continues to the same weights, bit by bit on the CPU.
 """
 
+import copy
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +29,9 @@ from cookseg.training.config import PRESETS, TrainConfig
 from cookseg.training.loss import SegmentationLoss, class_weights
 from cookseg.training.model import Answer, UNet
 from cookseg.training.samples import Batches, TrainingSet, class_shares
+
+SECONDS_BETWEEN_SAVES = 15
+"""A run that is killed loses no more than this, and one epoch; small sets have several epochs a second."""
 
 
 class TorchEngine:
@@ -87,10 +92,14 @@ class Trainer:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(config.average), use_buffers=True)
         self.loss = SegmentationLoss(class_weights(class_shares(samples, len(contract.classes)))).to(self.device)
-        self.optimizer = torch.optim.AdamW(_parameter_groups(self.network, config.weight_decay), lr=config.lr)
+        self.optimizer = torch.optim.AdamW(
+            _parameter_groups(self.network, config.weight_decay), lr=config.lr, fused=True
+        )
         self.dtype = autocast_dtype(self.device) if config.precision == "auto" else torch.float32
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
         self.progress = Progress()
+        self._best: torch.nn.Module | None = None  # better than what is on disk
+        self._saved = time.monotonic()
         self.steps = math.ceil(config.epochs * len(samples) / config.batch)
         self.steps_per_validation = math.ceil(self.steps / min(config.epochs, 100))
 
@@ -113,11 +122,11 @@ class Trainer:
             self._step(frames.to(self.device, non_blocking=True), truth.to(self.device, non_blocking=True))
             validated = self.progress.step % self.steps_per_validation == 0 or self.progress.step == self.steps
             if validated:
-                self._validate(run)
-            go_on = report(self)
-            if validated or not go_on:
-                self.save(run / checkpoint.LAST)
-            if not go_on or self.out_of_patience:
+                self._validate()
+            ends = not report(self) or self.out_of_patience or self.progress.step == self.steps
+            if ends or (validated and time.monotonic() - self._saved > SECONDS_BETWEEN_SAVES):
+                self.save(run)
+            if ends:
                 return
 
     @property
@@ -131,8 +140,11 @@ class Trainer:
         history, patience = self.progress.history, self.config.patience
         return bool(patience and history) and (history[-1]["epoch"] or 0) - self.progress.best_epoch >= patience
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint from which `load_state` continues."""
+    def save(self, run: Path) -> None:
+        """Write the best weights, if there are better ones, and the checkpoint from which `load_state` continues."""
+        if self._best:
+            checkpoint.save(run / checkpoint.BEST, self.contract, self._best)
+            self._best = None
         state = {
             "config": asdict(self.config),
             "progress": asdict(self.progress),
@@ -141,7 +153,8 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
         }
-        checkpoint.save(path, self.contract, self.averaged.module, **state)
+        checkpoint.save(run / checkpoint.LAST, self.contract, self.averaged.module, **state)
+        self._saved = time.monotonic()
 
     def load_state(self, value: dict[str, Any]) -> None:
         """Continue from the value of a checkpoint that `save` wrote."""
@@ -172,7 +185,7 @@ class Trainer:
         self.progress.step += 1
         self.progress.losses.append(_finite(float(loss.detach()), self.progress.step, rate))
 
-    def _validate(self, run: Path) -> None:
+    def _validate(self) -> None:
         """Evaluate the averaged weights at the network's resolution; keep them if they are the best so far."""
         matrix = evaluate(Segmenter(self.contract, TorchEngine(self.averaged.module)), self.val)
         best = self.progress.best_miou
@@ -188,7 +201,7 @@ class Trainer:
         self.progress.losses = []
         if (matrix.mean_iou or 0.0) > best:
             self.progress.best_epoch = row["epoch"]
-            checkpoint.save(run / checkpoint.BEST, self.contract, self.averaged.module)
+            self._best = copy.deepcopy(self.averaged.module)
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype:

@@ -1,0 +1,76 @@
+"""Fixtures that several tests share: a few rendered scenes, a network trained on them, and its export."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import pytest
+from click.testing import CliRunner
+
+from cookseg.data.scenes import render, sessions
+from cookseg.runtime.contract import COOKING, Contract, Preprocessing
+from cookseg.runtime.images import write_png
+from cookseg.runtime.masks import colorize
+from cookseg.runtime.segmenter import Segmenter
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run of cook-train, its dataset, and what the command printed."""
+
+    data: Path
+    run: Path
+    output: str
+
+
+def write_set(root, splits, size):
+    """Render a dataset whose labelled splits show the same scenes: to be learnt by heart, not to generalise."""
+    for split, count in splits.items():
+        for name in ("images", "masks")[: 1 if split == "test" else 2]:
+            (root / split / name).mkdir(parents=True)
+        for session in sessions(count, seed=0):
+            frame, class_map = render(session, 0.5, size)
+            cv2.imwrite(str(root / split / "images" / f"{session.name}.jpg"), frame[..., ::-1])
+            if split != "test":
+                write_png(root / split / "masks" / f"{session.name}.png", colorize(class_map, COOKING))
+    return root
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory):
+    """A dataset of eight training frames, four of which are the validation set, and two for test, 96x80."""
+    return write_set(tmp_path_factory.mktemp("sets") / "scenes", {"train": 8, "val": 4, "test": 2}, (80, 96))
+
+
+@pytest.fixture(scope="session")
+def trained(scenes, tmp_path_factory):
+    """A run that learnt the scenes by heart."""
+    from cookseg.training.cli import main
+
+    run = tmp_path_factory.mktemp("runs") / "scenes"
+    options = ["--imgsz", "64", "--epochs", "150", "--batch", "4", "--lr", "0.004", "--rotation", "0", "--json"]
+    result = CliRunner().invoke(main, [str(scenes), "-o", str(run), *options], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return Trained(scenes, run, result.stdout)
+
+
+@pytest.fixture(scope="session")
+def model(trained):
+    """The run's export."""
+    from cookseg.export.cli import main
+
+    path = trained.run / "model.onnx"
+    result = CliRunner().invoke(main, [str(trained.run), "-o", str(path)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return path
+
+
+@pytest.fixture
+def segmenter():
+    """A segmenter at 32x32 without a model: a pixel's scores are its channels, so a mask's colours are its classes."""
+
+    def brightest(frames):
+        scores = frames.transpose(0, 3, 1, 2)
+        return scores.argmax(axis=1).astype("uint8"), scores
+
+    return Segmenter(Contract(preprocessing=Preprocessing(32, 32)), brightest)
