@@ -45,8 +45,11 @@ def scenes(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trained(scenes, tmp_path_factory):
     """A run that learnt the scenes by heart."""
+    import torch
+
     from cookseg.training.cli import main
 
+    torch.set_num_threads(1)  # on a busy machine, threads that wait for each other are ten times slower than one
     run = tmp_path_factory.mktemp("runs") / "scenes"
     options = ["--imgsz", "64", "--epochs", "150", "--batch", "4", "--lr", "0.004", "--rotation", "0", "--json"]
     result = CliRunner().invoke(main, [str(scenes), "-o", str(run), *options], catch_exceptions=False)

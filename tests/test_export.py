@@ -93,7 +93,7 @@ class TestCheck:
         found = faults(network, broken, inputs)
         assert any("a logit differs by" in fault for fault in found)
         rows = check.compare(network, {"it": broken}, inputs, check.Gates())
-        with pytest.raises(CheckFailedError, match="it, .*logit differs"):
+        with pytest.raises(CheckFailedError, match=r"it, .*logit differs"):
             check.require_passed(rows, [])
 
     def test_a_wrong_mean_is_seen(self, network, contract, inputs):

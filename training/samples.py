@@ -41,7 +41,7 @@ class TrainingSet(Dataset[tuple[UInt8Array, npt.NDArray[np.int64]]]):
 
     def __getitem__(self, key: Key) -> tuple[UInt8Array, npt.NDArray[np.int64]]:
         rng = np.random.default_rng([self.seed, *key])
-        sample, donor = self.samples[key[1]], self.samples[rng.integers(len(self.samples))]
+        sample, donor = self.samples[key[1]], self.samples[int(rng.integers(len(self.samples)))]
         frame, truth = augment((sample.frame, sample.truth), (donor.frame, donor.truth), self.config, rng)
         return frame, truth.astype(np.int64)
 

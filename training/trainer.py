@@ -92,9 +92,8 @@ class Trainer:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(config.average), use_buffers=True)
         self.loss = SegmentationLoss(class_weights(class_shares(samples, len(contract.classes)))).to(self.device)
-        self.optimizer = torch.optim.AdamW(
-            _parameter_groups(self.network, config.weight_decay), lr=config.lr, fused=True
-        )
+        groups = _parameter_groups(self.network, config.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=True)
         self.dtype = autocast_dtype(self.device) if config.precision == "auto" else torch.float32
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
         self.progress = Progress()
