@@ -4,6 +4,7 @@ The graph takes frames as a camera gives them and holds normalisation and arg-ma
 width are the contract's. Opset 18 and IR 8 are read by every onnxruntime since 1.14 (early 2023).
 """
 
+import logging
 import warnings
 from typing import Any
 
@@ -26,6 +27,8 @@ def to_onnx(network: UNet, contract: Contract) -> onnx.ModelProto:
     """Convert a network in evaluation mode; the outputs are those of the runtime and the logits."""
     spec = contract.preprocessing
     frames = torch.zeros(2, spec.height, spec.width, 3, dtype=torch.uint8)  # a batch of 1 would be taken as fixed
+    # says of every operator of a torchvision that is not installed that it is skipped
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's deprecations are between torch's own modules
         program = torch.onnx.export(

@@ -67,8 +67,10 @@ class ClassTable:
 
         A mix of two class colours (a mask that was resized) or of three (where three classes meet) is never further
         from its nearest class than the smallest distance between two colours over the square root of 3: the
-        circumradius of an equilateral triangle. For red, green and blue that is 209; black, white, greys and yellow
-        lie beyond.
+        circumradius of an equilateral triangle. Black, white, middle grey and yellow lie beyond.
+
+        >>> COOKING.tolerance
+        209
         """
         smallest = min(math.dist(a, b) for i, a in enumerate(self.colors) for b in self.colors[:i])
         return math.ceil(smallest / math.sqrt(3))

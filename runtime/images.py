@@ -106,6 +106,9 @@ def fitted_size(height: int, width: int, spec: Preprocessing) -> tuple[int, int]
     """Return the rows and columns of the network's input that a frame covers, from the top left.
 
     The whole input for ``stretch``; for ``letterbox`` the largest size of the frame's own shape.
+
+    >>> fitted_size(1080, 1920, Preprocessing(256, 256, "letterbox"))
+    (144, 256)
     """
     if spec.resize == "stretch":
         return spec.height, spec.width

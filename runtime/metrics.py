@@ -36,7 +36,13 @@ class ClassScores:
 
 
 class ConfusionMatrix:
-    """Pixel counts, (C, C) int64: row is the true class, column the predicted one."""
+    """Pixel counts, (C, C) int64: row is the true class, column the predicted one.
+
+    >>> matrix = ConfusionMatrix(3)
+    >>> matrix.update(np.array([[0, 0, 1, IGNORE]], np.uint8), np.array([[0, 1, 1, 2]], np.uint8))
+    >>> [scores.iou for scores in matrix.scores()]
+    [0.5, 0.5, None]
+    """
 
     def __init__(self, classes: int) -> None:
         self.counts: npt.NDArray[np.int64] = np.zeros((classes, classes), np.int64)

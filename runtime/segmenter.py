@@ -42,12 +42,7 @@ class Segmenter:
     """Segments frames with one model.
 
     Calls from several threads at once are safe: onnxruntime's sessions are, and nothing here is changed by a call.
-
-    Example:
-        >>> from cookseg.runtime import Segmenter, read_image, write_png       # doctest: +SKIP
-        >>> segmenter = Segmenter.load("model.onnx", device="cpu")             # doctest: +SKIP
-        >>> segmentation = segmenter.predict(read_image("frame.jpg"))          # doctest: +SKIP
-        >>> write_png("mask.png", segmentation.color)                          # doctest: +SKIP
+    After a fork, load it again in the child. The package's docstring has an example.
     """
 
     def __init__(self, contract: Contract, engine: Engine) -> None:

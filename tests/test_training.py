@@ -22,7 +22,7 @@ from cookseg.runtime.errors import CooksegError, InputError, ModelError
 from cookseg.training import checkpoint, runs
 from cookseg.training.augment import AugmentConfig, augment
 from cookseg.training.cli import main
-from cookseg.training.config import PRESETS, TrainConfig, UNetConfig, default_epochs
+from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
 from cookseg.training.loss import SegmentationLoss, class_weights, dice_loss
 from cookseg.training.model import Answer, UNet
 from cookseg.training.samples import Batches, TrainingSet, fit_sample
@@ -161,12 +161,6 @@ def test_the_learning_rate_rises_then_falls_to_nothing():
     assert rates[:10] == sorted(rates[:10])
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[-1] < 0.001
-
-
-def test_small_sets_get_more_epochs():
-    assert default_epochs(14) == 1000
-    assert default_epochs(448) == 89
-    assert default_epochs(10_000) == 60
 
 
 @pytest.mark.parametrize(
