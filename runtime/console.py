@@ -37,6 +37,8 @@ class Command(click.Command):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # `| head` has seen enough; click ends quietly
+            raise
         except (CooksegError, OSError) as error:
             raise _UserError(error) from error
 

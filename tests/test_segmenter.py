@@ -101,6 +101,15 @@ def test_ties_are_the_networks_where_no_pixel_is_scaled(resize, size):
     np.testing.assert_array_equal(result.class_map, classes[: size[0], : size[1]])
 
 
+@pytest.mark.parametrize("size", [(97, 131), (20, 30)])
+def test_ties_of_scaled_scores_go_to_the_first_class_as_the_networks_own_do(size):
+    tied = np.full((3, 48, 64), 85, np.uint8)
+    tied[0, :, :32] = 80
+    network = saying(tied.argmax(axis=0).astype(np.uint8), tied)
+    result = Segmenter(contract(48, 64), network).predict(np.zeros((*size, 3), np.uint8))
+    assert (result.class_map[:, [0, -1]] == [1, 0]).all()
+
+
 @pytest.mark.parametrize("size", [(48, 64), (97, 131), (20, 30)])
 def test_confidence_is_the_score_of_the_class(size):
     scores = np.full((3, 48, 64), 10, np.uint8)

@@ -148,11 +148,11 @@ def _read(data: Data, config: TrainConfig) -> tuple[list[Sample], list[Sample]]:
 def _fit(trainer: Trainer, run: Path, workers: int) -> None:
     reporter = Reporter(run, trainer.progress.step)
     history = trainer.progress.history
-    label = f"training {trainer.config.model} on {trainer.device.type}, {str(trainer.dtype).removeprefix('torch.')}"
-    with (
-        _signals() as received,
-        console.step_progress(trainer.steps, label, trainer.progress.step) as advance,
-    ):
+    console.note(
+        f"training {trainer.config.model} on {trainer.device.type} in {str(trainer.dtype).removeprefix('torch.')}:"
+        f" {len(trainer.samples)} frames, {trainer.config.epochs} epochs, {trainer.steps} steps"
+    )
+    with _signals() as received, console.step_progress(trainer.steps, "training", trainer.progress.step) as advance:
 
         def report(_: Trainer) -> bool:
             if not trainer.progress.losses:
