@@ -50,7 +50,7 @@ def examine(root: Path, layout: Layout) -> tuple[ClassTable, dict[str, SplitRepo
     """Read every file of a dataset and return what was found in each split.
 
     Raises:
-        DatasetError: The folder, or one of a labelled split, does not exist, or two files have the same stem.
+        DatasetError: The folder, or one of a labelled split, does not exist.
         InputError: ``classes.json`` is not valid.
     """
     classes = load_classes(root)
@@ -79,6 +79,7 @@ def _examine_split(root: Path, split: str, layout: Layout, classes: ClassTable) 
     report = SplitReport(np.zeros(len(classes), np.int64))
     report.errors += [f"{path}: this image has no mask" for path in listing.images_alone]
     report.errors += [f"{path}: this mask has no image" for path in listing.masks_alone]
+    report.errors += [f"{one} and {other} have the same stem" for one, other in listing.clashes]
     if not listing.pairs:
         report.errors.append(f"{root / split}: no image with a mask")
     with console.progress(listing.pairs, f"{split}", len(listing.pairs)) as bar:

@@ -55,8 +55,6 @@ def plan(out: Path, counts: dict[str, int], size: tuple[int, int], seed: int) ->
 
 def write(shots: list[Shot]) -> Iterator[Shot]:
     """Render and write shots on all cores; yield each when it is done. The result does not depend on their number."""
-    for folder in {path.parent for shot in shots for path in (shot.image, shot.mask) if path}:
-        folder.mkdir(parents=True, exist_ok=True)
     # forking a process that OpenCV has given threads to can hang
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:

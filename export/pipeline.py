@@ -77,7 +77,6 @@ def export(run: Path, output: Path, data: Path | None, *, frames: int, gates: ch
     expected = evaluate(Segmenter(contract, TorchEngine(network)), _watched(dataset, "evaluating torch"))
     exported = evaluate(Segmenter(contract, OnnxEngine(content, "cpu")), _watched(dataset, "evaluating the file"))
     check.require_passed(comparisons, check.iou_faults(expected, exported, contract.classes.names, gates.iou))
-    output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, content)
     sizes = {name: convert.describe(model) for name, model in graphs.items()}
     return Report(output, contract.classes.names, sizes, comparisons, expected, exported)

@@ -160,13 +160,17 @@ def _info_text(contract: Contract, size: int) -> str:
         "input": f"frames: uint8 (batch, {spec.height}, {spec.width}, 3) RGB; other sizes are fitted by {spec.resize}",
         "output": "classes: uint8 (batch, height, width); scores: uint8 (batch, class, height, width)",
         "size": f"{size / 1e6:.2f} MB",
-    } | {topic: ", ".join(f"{key} {value}" for key, value in entries.items()) for topic, entries in provenance.items()}
+    } | {topic: _fact(value) for topic, value in provenance.items()}
     width = max(len(topic) for topic in facts)
     text = "\n".join(f"{topic.ljust(width)}  {fact}" for topic, fact in facts.items())
     if not validation:
         return text
     matrix = ConfusionMatrix.of(validation["confusion_matrix"])
     return f"{text}\n\nmeasured on its validation set:\n\n{format_scores(matrix, contract.classes)}"
+
+
+def _fact(value: Any) -> str:
+    return ", ".join(f"{key} {entry}" for key, entry in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _csv(rows: list[list[str]]) -> str:

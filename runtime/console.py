@@ -6,6 +6,7 @@ stdout holds the result, for people or (`--json`) as one JSON document; progress
 import contextlib
 import functools
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -58,12 +59,10 @@ class ImageSize(click.ParamType[tuple[int, int]]):
         """Return (height, width)."""
         if isinstance(value, tuple):
             return value
-        try:
-            numbers = [int(part) for part in str(value).lower().split("x")]
-            width, height = numbers * 2 if len(numbers) == 1 else numbers
-        except ValueError:
+        match = re.fullmatch(r"([1-9]\d*)(?:x([1-9]\d*))?", str(value).lower())
+        if not match:
             self.fail(f"{value!r} is not a size such as 256 or 480x352 (width x height)", param, ctx)
-        return height, width
+        return int(match[2] or match[1]), int(match[1])
 
 
 @contextlib.contextmanager

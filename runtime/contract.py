@@ -45,15 +45,17 @@ class ClassTable:
             raise InputError(f"a class table needs 2 to 254 classes, this one has {len(self.names)}")
         if len(self.names) != len(self.colors):
             raise InputError(f"the class table has {len(self.names)} names but {len(self.colors)} colours")
+        if not all(isinstance(name, str) and name for name in self.names):
+            raise InputError(f"each class needs a name, a text that is not empty: {list(self.names)}")
         if len(set(self.names)) != len(self.names):
             raise InputError(f"two classes have the same name: {', '.join(self.names)}")
         used = [*self.colors, *([self.ignore_color] if self.ignore_color else [])]
-        if len(set(used)) != len(used):
-            raise InputError(f"two classes have the same colour: {used}")
         for color in used:
             if len(color) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in color):
                 raise InputError(f"{list(color)} is not an RGB colour: three integers of 0 to 255 are needed")
-        if not len(self.names) <= self.ignore_index <= 255:
+        if len(set(used)) != len(used):
+            raise InputError(f"two classes have the same colour: {used}")
+        if not (isinstance(self.ignore_index, int) and len(self.names) <= self.ignore_index <= 255):
             raise InputError(
                 f"ignore_index is {self.ignore_index}, but 0 to {len(self.names) - 1} are classes: use a larger one"
             )
@@ -94,15 +96,15 @@ class ClassTable:
         Raises:
             InputError: A field is missing, unknown or out of range.
         """
-        _refuse_unknown(value, {"classes", "ignore_index", "ignore_color"}, "the class table")
         try:
+            _refuse_unknown(value, {"classes", "ignore_index", "ignore_color"}, "the class table")
             for entry in value["classes"]:
                 _refuse_unknown(entry, {"name", "color"}, f"class {entry['name']!r}")
             ignore_color = value.get("ignore_color")
             return cls(
-                names=tuple(str(entry["name"]) for entry in value["classes"]),
+                names=tuple(entry["name"] for entry in value["classes"]),
                 colors=tuple(_color(entry["color"]) for entry in value["classes"]),
-                ignore_index=int(value.get("ignore_index", IGNORE)),
+                ignore_index=value.get("ignore_index", IGNORE),
                 ignore_color=_color(ignore_color) if ignore_color is not None else None,
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -146,8 +148,11 @@ class Preprocessing:
                 raise InputError(f"the network's {name} is {value!r}; it must be an integer of 16 to 8192")
         if self.resize not in get_args(ResizeRule):
             raise InputError(f"resize is {self.resize!r}; it must be one of {', '.join(get_args(ResizeRule))}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise InputError(f"mean {self.mean} and std {self.std} must be three numbers each, std above 0")
+        numbers = [*self.mean, *self.std]
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(isinstance(n, int | float) for n in numbers):
+            raise InputError(f"mean {self.mean} and std {self.std} must be three numbers each")
+        if not (all(0 <= n <= 1 for n in self.mean) and all(0 < n <= 1 for n in self.std)):
+            raise InputError(f"mean {self.mean} and std {self.std} must lie on the scale 0..1, std above 0")
 
 
 @dataclass(frozen=True)
@@ -192,13 +197,9 @@ class Contract:
             )
         try:
             _refuse_unknown(value, {"version", "classes", "preprocessing", "provenance"}, "the contract")
-            spec: dict[str, Any] = {
-                k: tuple(v) if isinstance(v, list) else v for k, v in value["preprocessing"].items()
-            }
-            _refuse_unknown(spec, {f.name for f in dataclasses.fields(Preprocessing)}, "the preprocessing spec")
             return cls(
                 classes=ClassTable.from_dict(value["classes"]),
-                preprocessing=Preprocessing(**spec),
+                preprocessing=_preprocessing(value["preprocessing"]),
                 provenance=dict(value.get("provenance", {})),
             )
         except (InputError, KeyError, TypeError, ValueError) as error:
@@ -220,11 +221,22 @@ class Contract:
         return cls.from_dict(value)
 
 
+def _preprocessing(value: Any) -> Preprocessing:
+    names = {field.name for field in dataclasses.fields(Preprocessing)}
+    _refuse_unknown(value, names, "the preprocessing spec")
+    if missing := sorted(names - set(value)):
+        raise InputError(f"the preprocessing spec lacks {', '.join(missing)}")
+    spec: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
+    return Preprocessing(**spec)
+
+
 def _color(value: Any) -> Color:
     red, green, blue = value
     return (red, green, blue)
 
 
-def _refuse_unknown(value: Mapping[str, Any], known: set[str], what: str) -> None:
+def _refuse_unknown(value: Any, known: set[str], what: str) -> None:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{what} is not a JSON object")
     if unknown := sorted(set(value) - known):
         raise InputError(f"{what} has unknown fields: {', '.join(unknown)} (known: {', '.join(sorted(known))})")

@@ -54,11 +54,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a split holds: complete pairs, images that have no mask, and masks that have no image."""
+    """What a split holds: complete pairs, images without mask, masks without image, and files of one stem."""
 
     pairs: list[Pair]
     images_alone: list[Path]
     masks_alone: list[Path]
+    clashes: list[tuple[Path, Path]]
 
 
 def load_classes(root: Path) -> ClassTable:
@@ -87,26 +88,39 @@ def list_images(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder of images")
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
 
 
 def list_split(root: Path, split: str, layout: Layout) -> Listing:
     """Match the images of a split with its masks by stem.
 
     Raises:
-        DatasetError: A folder is missing, or two images or two masks have the same stem.
+        DatasetError: A folder is missing.
     """
-    image_dir, mask_dir = root / split / layout.images, root / split / layout.masks
+    image_dir, mask_dir = (root / split / name for name in (layout.images, layout.masks))
+    if not mask_dir.is_dir():
+        raise DatasetError(f"{mask_dir}: no such folder of masks; --masks and --mask-suffix say where masks lie")
     images, masks = list_images(image_dir), list_images(mask_dir)
     if image_dir.resolve() == mask_dir.resolve():
         masks = _masks_beside(images, layout)
-        images = sorted(set(images) - set(masks))
-    image_of = _by_stem(images, image_dir, "")
-    mask_of = _by_stem(masks, mask_dir, layout.mask_suffix)
+        images = [path for path in images if path not in set(masks)]
+    elif image_dir.resolve() in mask_dir.resolve().parents:
+        images = [path for path in images if mask_dir.resolve() not in path.resolve().parents]
+    elif mask_dir.resolve() in image_dir.resolve().parents:
+        masks = [path for path in masks if image_dir.resolve() not in path.resolve().parents]
+    image_of, image_clashes = _by_stem(images, image_dir, "")
+    mask_of, mask_clashes = _by_stem(masks, mask_dir, layout.mask_suffix)
     return Listing(
         pairs=[Pair(name, image_of[name], mask_of[name]) for name in sorted(image_of.keys() & mask_of.keys())],
         images_alone=[path for name, path in image_of.items() if name not in mask_of],
         masks_alone=[path for name, path in mask_of.items() if name not in image_of],
+        clashes=image_clashes + mask_clashes,
     )
 
 
@@ -114,9 +128,11 @@ def list_pairs(root: Path, split: str, layout: Layout) -> list[Pair]:
     """Return the pairs of a split where every image must have its mask.
 
     Raises:
-        DatasetError: As `list_split`; or an image or mask is alone, or there are no pairs.
+        DatasetError: As `list_split`; or an image or mask is alone or has a double, or there are no pairs.
     """
     listing = list_split(root, split, layout)
+    for one, other in listing.clashes:
+        raise DatasetError(f"{one} and {other} have the same stem: rename or remove one of them")
     for paths, what in (
         (listing.images_alone, "images have no mask"),
         (listing.masks_alone, "masks have no image"),
@@ -160,13 +176,16 @@ def _masks_beside(files: list[Path], layout: Layout) -> list[Path]:
     return [path for path in files if path.suffix.lower() == ".png" and path.with_suffix("") in others]
 
 
-def _by_stem(paths: list[Path], folder: Path, suffix: str) -> dict[str, Path]:
+def _by_stem(paths: list[Path], folder: Path, suffix: str) -> tuple[dict[str, Path], list[tuple[Path, Path]]]:
+    """Return paths by their name below the folder without the suffixes, and pairs of paths of the same name."""
     found: dict[str, Path] = {}
+    clashes = []
     for path in paths:
         if not path.stem.endswith(suffix):
             continue
-        name = path.relative_to(folder).with_name(path.stem.removesuffix(suffix)).as_posix()
+        name = (path.parent.relative_to(folder) / path.stem.removesuffix(suffix)).as_posix()
         if name in found:
-            raise DatasetError(f"{found[name]} and {path} have the same stem: rename or remove one of them")
-        found[name] = path
-    return found
+            clashes.append((found[name], path))
+        else:
+            found[name] = path
+    return found, clashes

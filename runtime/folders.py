@@ -1,7 +1,7 @@
 """Many images to many masks: what `cook-infer masks` reads and where it writes; one bad file stops nothing else."""
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,11 @@ class Outputs:
     overlay: bool = False
     index: bool = False
     confidence: bool = False
+
+    def paths(self, target: Path) -> dict[str, Path]:
+        """Return the path of each kind of picture, ``""`` being the mask, for a mask's path below the folder."""
+        kinds = ["", *(kind for kind in ("overlay", "index", "confidence") if getattr(self, kind))]
+        return {kind: self.folder / kind / target for kind in kinds}
 
 
 @dataclass(frozen=True)
@@ -41,18 +46,22 @@ def plan(sources: Sequence[str], outputs: Outputs) -> list[Job]:
     """
     target_of: dict[Path, Path] = {}
     for source in sources:
-        found = [job for job in _expand(source) if outputs.folder.resolve() not in job.source.resolve().parents]
+        found = _expand(source)
+        fresh = [job for job in found if outputs.folder.resolve() not in job.source.resolve().parents]
         if not found:
             raise InputError(f"{source}: no images there (known: {', '.join(sorted(IMAGE_SUFFIXES))})")
-        target_of |= {job.source: job.target for job in found}
+        if not fresh:
+            raise InputError(f"{source}: all images there lie in the output folder {outputs.folder}: name another one")
+        target_of |= {job.source: job.target for job in fresh}
     source_of: dict[Path, Path] = {}
     for image, target in target_of.items():
-        other = source_of.setdefault(target, image)
-        if other != image:
-            raise InputError(
-                f"{other} and {image} would both be written to {outputs.folder / target}: give them separately, each"
-                " with its own --output"
-            )
+        for path in outputs.paths(target).values():
+            other = source_of.setdefault(path, image)
+            if other != image:
+                raise InputError(
+                    f"{other} and {image} would both be written to {path}: give them separately, each with its own"
+                    " --output"
+                )
     return [Job(image, target) for image, target in target_of.items()]
 
 
@@ -68,21 +77,18 @@ def process(segmenter: Segmenter, jobs: Sequence[Job], outputs: Outputs) -> Iter
         except InputError as error:
             yield job, str(error)
             continue
-        for folder, picture in _pictures(frame, segmenter.predict(frame), outputs):
-            path = folder / job.target
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_png(path, picture)
+        result = segmenter.predict(frame)
+        for kind, path in outputs.paths(job.target).items():
+            write_png(path, _PICTURES[kind](frame, result))
         yield job, None
 
 
-def _pictures(frame: UInt8Array, result: Segmentation, outputs: Outputs) -> Iterator[tuple[Path, UInt8Array]]:
-    yield outputs.folder, result.color
-    if outputs.overlay:
-        yield outputs.folder / "overlay", overlay(frame, result.class_map, result.contract.classes)
-    if outputs.index:
-        yield outputs.folder / "index", result.class_map
-    if outputs.confidence:
-        yield outputs.folder / "confidence", result.confidence
+_PICTURES: dict[str, Callable[[UInt8Array, Segmentation], UInt8Array]] = {
+    "": lambda _, result: result.color,
+    "overlay": lambda frame, result: overlay(frame, result.class_map, result.contract.classes),
+    "index": lambda _, result: result.class_map,
+    "confidence": lambda _, result: result.confidence,
+}
 
 
 def _expand(source: str) -> list[Job]:

@@ -45,7 +45,7 @@ def tables(draw):
     count = draw(st.integers(2, 12))
     colors = draw(st.lists(color, min_size=count + 1, max_size=count + 1, unique=True))
     return ClassTable(
-        names=tuple(draw(st.lists(st.text(), min_size=count, max_size=count, unique=True))),
+        names=tuple(draw(st.lists(st.text(min_size=1), min_size=count, max_size=count, unique=True))),
         colors=tuple(colors[:count]),
         ignore_index=draw(st.integers(count, 255)),
         ignore_color=draw(st.sampled_from([None, colors[count]])),

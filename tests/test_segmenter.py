@@ -166,10 +166,15 @@ def test_what_is_no_frame_is_refused(frame, message):
         Segmenter(contract(48, 64), network).predict(frame)
 
 
-def test_frames_may_be_views(segmenter):
-    frame = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
-    view = frame[::-1, ::2]
-    np.testing.assert_array_equal(segmenter.predict(view).class_map, view.argmax(axis=2))
+def test_frames_may_be_views_and_the_network_gets_plain_memory():
+    def network(frames):
+        assert frames.flags.c_contiguous
+        scores = frames.transpose(0, 3, 1, 2)
+        return scores.argmax(axis=1).astype(np.uint8), scores
+
+    view = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)[::-1, ::2]
+    result = Segmenter(contract(32, 32), network).predict(view)
+    np.testing.assert_array_equal(result.class_map, view.argmax(axis=2))
 
 
 def test_calls_from_several_threads_do_not_meet():

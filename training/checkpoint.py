@@ -38,7 +38,7 @@ def save(path: Path, contract: Contract, network: nn.Module, **run: Any) -> None
     }
     data = io.BytesIO()
     torch.save(value, data)
-    write_atomically(path, data.getvalue())
+    write_atomically(path, data.getbuffer())
 
 
 def load(path: Path) -> dict[str, Any]:
