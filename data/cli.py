@@ -51,7 +51,7 @@ def doctor(data: Path, layout: Layout, as_json: bool) -> None:
     }
     console.emit(as_json, value, lambda: _text(classes, reports, warnings))
     if errors := [error for report in reports.values() for error in report.errors]:
-        raise CheckFailedError(f"{len(errors)} files would spoil a run:\n" + "\n".join(f"  {e}" for e in errors))
+        raise CheckFailedError(f"{len(errors)} faults would spoil a run:\n" + "\n".join(f"  {e}" for e in errors))
 
 
 def _text(classes: ClassTable, reports: dict[str, doctors.SplitReport], warnings: list[str]) -> str:

@@ -59,7 +59,7 @@ class ImageSize(click.ParamType[tuple[int, int]]):
         """Return (height, width)."""
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"([1-9]\d*)(?:x([1-9]\d*))?", str(value).lower())
+        match = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", str(value).lower())
         if not match:
             self.fail(f"{value!r} is not a size such as 256 or 480x352 (width x height)", param, ctx)
         return int(match[2] or match[1]), int(match[1])

@@ -67,9 +67,9 @@ class ClassTable:
     def tolerance(self) -> int:
         """Largest RGB distance at which an off colour still belongs to its nearest class.
 
-        A mix of two class colours (a mask that was resized) or of three (where three classes meet) is never further
-        from its nearest class than the smallest distance between two colours over the square root of 3: the
-        circumradius of an equilateral triangle. Black, white, middle grey and yellow lie beyond.
+        The smallest distance between two colours over the square root of 3. For colours that are equally far apart,
+        as red, green and blue are, that is the circumradius of their triangle: what resizing mixes of two or three
+        classes is never further from the nearest one. Black, white, middle grey and yellow lie beyond.
 
         >>> COOKING.tolerance
         209

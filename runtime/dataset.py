@@ -75,7 +75,7 @@ def load_classes(root: Path) -> ClassTable:
     if not path.exists():
         return COOKING
     try:
-        return ClassTable.from_dict(json.loads(path.read_text("utf-8")))
+        return ClassTable.from_dict(json.loads(path.read_text("utf-8-sig")))
     except (InputError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: {error}") from error
 

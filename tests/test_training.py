@@ -126,22 +126,36 @@ class TestAugmentation:
         truth = np.zeros((64, 64), np.uint8)
         cv2.circle(truth, (40, 24), 12, 1, -1)
         frame = np.repeat(truth[..., None] * 255, 3, 2)
-        config = AugmentConfig(light=0, blur=0, noise=0, jpeg=0)
+        config = AugmentConfig(light=0, blur=0, noise=0, jpeg=0, paste=0)
         for seed in range(20):
-            moved, label = augment(frame, truth, config, np.random.default_rng(seed))
+            moved, label = augment((frame, truth), (frame, truth), config, np.random.default_rng(seed))
             inner = cv2.erode(label, np.ones((3, 3), np.uint8)) == 1
             outer = cv2.dilate(label, np.ones((3, 3), np.uint8)) == 0
             assert moved[inner].min(initial=255) > 128 > moved[outer].max(initial=0)
 
     def test_truth_keeps_its_values(self):
         truth = np.random.default_rng(0).choice(np.array([0, 2, IGNORE], np.uint8), (32, 32))
-        _, label = augment(np.zeros((32, 32, 3), np.uint8), truth, AugmentConfig(), np.random.default_rng(0))
+        sample = np.zeros((32, 32, 3), np.uint8), truth
+        _, label = augment(sample, sample, AugmentConfig(), np.random.default_rng(0))
         assert set(np.unique(label)) <= {0, 2, IGNORE}
+
+    def test_a_rare_class_of_the_donor_is_pasted_with_its_pixels(self):
+        blank = np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32), np.uint8)
+        labels = np.zeros((32, 32), np.uint8)
+        labels[8:20, 8:20] = 2
+        donor = np.repeat(labels[..., None] * 100, 3, 2), labels
+        still = AugmentConfig(rotation=0, zoom=0, shift=0, flip=0, paste=1, light=0, blur=0, noise=0, jpeg=0)
+        frame, truth = augment(blank, donor, still, np.random.default_rng(0))
+        assert np.array_equal(truth, labels)
+        assert (frame[12:16, 12:16] >= 199).all()
+        assert (frame[24:] == 0).all()
+        assert np.array_equal(augment(donor, blank, still, np.random.default_rng(0))[1], labels)
 
     def test_zero_ranges_change_nothing(self):
         frame = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-        none = AugmentConfig(rotation=0, zoom=0, shift=0, flip=0, light=0, blur=0, noise=0, jpeg=0)
-        same, truth = augment(frame, frame[..., 0], none, np.random.default_rng(0))
+        none = AugmentConfig(rotation=0, zoom=0, shift=0, flip=0, paste=0, light=0, blur=0, noise=0, jpeg=0)
+        sample = frame, frame[..., 0]
+        same, truth = augment(sample, sample, none, np.random.default_rng(0))
         assert np.abs(same.astype(int) - frame).max() <= 1  # the rounding of the light table
         assert np.array_equal(truth, frame[..., 0])
 
