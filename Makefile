@@ -11,9 +11,9 @@ RUN := runs/demo
 
 demo: .venv/installed
 	rm -rf $(SET) $(RUN)
-	$(BIN)/cook-data synth $(SET) --train 192 --val 48 --test 24 --size 256
+	$(BIN)/cook-data synth $(SET) --train 240 --val 48 --test 24 --kitchens 2 --size 256
 	$(BIN)/cook-data doctor $(SET)
-	$(BIN)/cook-train $(SET) -o $(RUN) --epochs 30
+	$(BIN)/cook-train $(SET) -o $(RUN) --epochs 20 --batch 4 --lr 0.003
 	$(BIN)/cook-export $(RUN) -o $(RUN)/model.onnx
 	$(BIN)/cook-infer eval $(SET) -m $(RUN)/model.onnx
 	$(BIN)/cook-infer masks $(SET)/test/images -m $(RUN)/model.onnx -o test_inf_masks --overlay

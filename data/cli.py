@@ -1,6 +1,7 @@
 """`cook-data`: make a synthetic dataset, and check a dataset before training on it."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,13 +24,15 @@ def main() -> None:
 @click.option("--train", type=click.IntRange(1), default=448, show_default=True, help="Labelled frames to learn from.")
 @click.option("--val", type=click.IntRange(1), default=137, show_default=True, help="Labelled frames to judge by.")
 @click.option("--test", type=click.IntRange(0), default=129, show_default=True, help="Frames without masks.")
+@click.option("--per-session", type=click.IntRange(1), default=8, show_default=True, help="Frames of each session.")
+@click.option("--kitchens", type=click.IntRange(0), default=0, help="Different rigs; 0 is a new one for each session.")
 @click.option("--size", type=console.ImageSize(), default="640x480", show_default=True, help="Size of the frames.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same dataset.")
 @console.json_option
-def synth(out: Path, train: int, val: int, test: int, size: tuple[int, int], seed: int, as_json: bool) -> None:
+def synth(out: Path, train: int, val: int, test: int, as_json: bool, **options: Any) -> None:
     """Render a synthetic cooking dataset with exact masks into OUT, a new folder."""
     counts = {"train": train, "val": val, "test": test}
-    shots = synthesis.plan(out, counts, size, seed)
+    shots = synthesis.plan_shots(out, synthesis.Plan(counts, **options))
     with console.progress(synthesis.write(shots), "rendering", len(shots)) as bar:
         for _ in bar:
             pass
@@ -51,7 +54,7 @@ def doctor(data: Path, layout: Layout, as_json: bool) -> None:
     }
     console.emit(as_json, value, lambda: _text(classes, reports, warnings))
     if errors := [error for report in reports.values() for error in report.errors]:
-        raise CheckFailedError(f"{len(errors)} faults would spoil a run:\n" + "\n".join(f"  {e}" for e in errors))
+        raise CheckFailedError(f"{len(errors)} faults would spoil a run:\n{console.bullets(errors)}")
 
 
 def _text(classes: ClassTable, reports: dict[str, doctors.SplitReport], warnings: list[str]) -> str:
@@ -59,7 +62,7 @@ def _text(classes: ClassTable, reports: dict[str, doctors.SplitReport], warnings
     for split, report in reports.items():
         shares = report.pixels / max(1, report.pixels.sum())
         sizes = sorted(report.sizes)
-        size = f"{sizes[0][1]}x{sizes[0][0]}" if len(sizes) == 1 else f"{len(sizes)} sizes"
+        size = f"{sizes[0][1]}x{sizes[0][0]}" if len(sizes) == 1 else f"{len(sizes) or 'no'} sizes"
         labelled = [f"{share:.2%}" for share in shares] if split != "test" else []
         rows.append([split, str(report.frames), size, *labelled])
     text = console.table(rows, ["split", "frames", "size", *classes.names])

@@ -64,7 +64,8 @@ def warnings(classes: ClassTable, reports: dict[str, SplitReport]) -> Iterator[s
     """Give what does not spoil a run but makes it worse, or its score less than it seems."""
     for split in SPLITS:
         report = reports[split]
-        if missing := [n for n, count in zip(classes.names, report.pixels, strict=True) if count == 0]:
+        missing = [name for name, count in zip(classes.names, report.pixels, strict=True) if count == 0]
+        if report.frames and missing:
             yield f"{split}: no pixel is {', '.join(missing)}"
         if report.off_colors:
             yield (

@@ -70,10 +70,17 @@ Tool = Literal["motor", "spatula", "ladle", "spoon"]
 
 @dataclass(frozen=True)
 class Session:
-    """One cook in one kitchen; the seed fixes everything about it but the time."""
+    """One cook in one kitchen.
+
+    Attributes:
+        name: Recipe and number, ``palakpaneer_1610``.
+        seed: Fixes the recipe, the food and the light.
+        kitchen: Fixes the rig: counter, pan, stirrer and where the camera hangs.
+    """
 
     name: str
     seed: int
+    kitchen: int
 
 
 @dataclass(frozen=True)
@@ -141,13 +148,15 @@ class Canvas:
         self.color[:] = materials.shade(self.color, 1 - np.float32(strength) * soft)
 
 
-def sessions(count: int, seed: int) -> list[Session]:
-    """Return sessions with distinct names, all recipes in turn."""
+def sessions(count: int, seed: int, kitchens: int = 0) -> list[Session]:
+    """Return sessions with distinct names, all recipes in turn, in so many kitchens; 0 is a new one for each."""
     rng = np.random.default_rng([seed])
     first, numbers = int(rng.integers(len(RECIPES))), 1000 + rng.permutation(max(count, 9000))
     recipes = [(first + i) % len(RECIPES) for i in range(count)]
     seeds = rng.integers(2**31 // len(RECIPES), size=count) * len(RECIPES) + recipes
-    return [Session(f"{RECIPES[r].name}_{n}", int(s)) for r, n, s in zip(recipes, numbers, seeds, strict=False)]
+    rooms = seeds if kitchens == 0 else seeds[0] + np.random.default_rng([seed, 1]).integers(kitchens, size=count)
+    parts = zip(recipes, numbers, seeds.tolist(), rooms.tolist(), strict=False)
+    return [Session(f"{RECIPES[recipe].name}_{number}", cook, room) for recipe, number, cook, room in parts]
 
 
 def render(session: Session, progress: float, size: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -165,7 +174,7 @@ def render(session: Session, progress: float, size: tuple[int, int]) -> tuple[ND
     view = View.whole(size, rig.light)
     moment = np.random.default_rng([session.seed, 1, round(progress * 1e6)])
     stirred = np.random.default_rng([session.seed, 3, int(progress * 40)])  # lies still in between
-    canvas = _kitchen(view, rig, np.random.default_rng([session.seed, 2]))
+    canvas = _kitchen(view, rig, np.random.default_rng([session.kitchen, 2]))
     inside = canvas.part([rig.pan.place(ellipse(1, 1))], 0.05)
     dish = food(inside.view, rig.pan, rig.recipe, progress, stirred)
     inside.shadow(dish[1], 0.02, 0.45)
@@ -184,8 +193,9 @@ def render(session: Session, progress: float, size: tuple[int, int]) -> tuple[ND
 
 
 def make_rig(session: Session) -> Rig:
-    """Return what the session's seed fixes."""
-    rng = np.random.default_rng([session.seed, 0])
+    """Return what stays the same through a session."""
+    rng = np.random.default_rng([session.kitchen, 0])
+    cook = np.random.default_rng([session.seed, 4])
     return Rig(
         counter=rng.choice(["steel", "wood", "granite", "marble", "glass", "gas"]),
         pan=Pan(
@@ -200,16 +210,16 @@ def make_rig(session: Session) -> Rig:
         tool=rng.choice(["motor", "motor", "spatula", "ladle", "spoon"]),
         material=STIRRER_MATERIALS[rng.integers(len(STIRRER_MATERIALS))],
         camera=Camera(
-            warmth=rng.uniform(-0.7, 1),
-            exposure=rng.uniform(0.85, 1.2),
-            steam=float(rng.choice([0, 0.15, 0.35])),
+            warmth=cook.uniform(-0.7, 1),
+            exposure=cook.uniform(0.85, 1.2),
+            steam=float(cook.choice([0, 0.15, 0.35])),
             blur=rng.uniform(0.4, 0.9),
             noise=rng.uniform(0.01, 0.03),
             quality=int(rng.integers(75, 96)),
         ),
         light=rng.uniform(0, 2 * np.pi),
-        clutter=int(rng.integers(0, 4)),
-        hand=bool(rng.random() < 0.5),
+        clutter=int(cook.integers(0, 4)),
+        hand=bool(cook.random() < 0.5),
     )
 
 

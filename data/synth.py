@@ -1,5 +1,6 @@
 """Synthetic datasets: rendered cooking sessions with exact masks, in the standard layout."""
 
+import itertools
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -16,8 +17,6 @@ from cookseg.runtime.files import write_atomically
 from cookseg.runtime.images import write_png
 from cookseg.runtime.masks import colorize
 
-FRAMES_PER_SESSION = 8
-
 
 @dataclass(frozen=True)
 class Shot:
@@ -30,27 +29,44 @@ class Shot:
     size: tuple[int, int]
 
 
-def plan(out: Path, counts: dict[str, int], size: tuple[int, int], seed: int) -> list[Shot]:
-    """Plan a dataset; every session belongs to one split, so that a score on another split means something.
+@dataclass(frozen=True)
+class Plan:
+    """What dataset to render.
 
-    Args:
-        out: Folder of the dataset; must be new or empty.
+    Attributes:
         counts: Frames of each split; ``test`` gets no masks.
+        per_session: Frames of each session, spread over its recipe.
+        kitchens: Different rigs; 0 is a new one for each session.
         size: Height and width of the frames.
         seed: Same seed, same dataset.
+    """
+
+    counts: dict[str, int]
+    per_session: int
+    kitchens: int
+    size: tuple[int, int]
+    seed: int
+
+
+def plan_shots(out: Path, plan: Plan) -> list[Shot]:
+    """Plan the frames of a dataset; every session belongs to one split, so that a score on another means something.
 
     Raises:
         InputError: The folder holds something already.
     """
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: this folder is not empty: name a new one, or remove it first")
-    needed = {split: -(-count // FRAMES_PER_SESSION) for split, count in counts.items()}
-    cast = iter(sessions(sum(needed.values()), seed))
-    return [
-        shot
-        for split, count in counts.items()
-        for shot in _shots(out / split, [next(cast) for _ in range(needed[split])], count, size, split != "test")
-    ]
+    needed = {split: -(-count // plan.per_session) for split, count in plan.counts.items()}
+    cast = iter(sessions(sum(needed.values()), plan.seed, plan.kitchens))
+    shots = []
+    for split, count in plan.counts.items():
+        chosen = itertools.islice(cast, needed[split])
+        for session, number in itertools.islice(itertools.product(chosen, range(plan.per_session)), count):
+            progress = (number + 0.5) / plan.per_session
+            name = f"{session.name}_{round(progress * 1000)}"
+            image, mask = out / split / "images" / f"{name}.jpg", out / split / "masks" / f"{name}.png"
+            shots.append(Shot(session, progress, image, None if split == "test" else mask, plan.size))
+    return shots
 
 
 def write(shots: list[Shot]) -> Iterator[Shot]:
@@ -59,15 +75,6 @@ def write(shots: list[Shot]) -> Iterator[Shot]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         yield from pool.map(_write, shots, chunksize=4)
-
-
-def _shots(folder: Path, cast: list[Session], count: int, size: tuple[int, int], labelled: bool) -> Iterator[Shot]:
-    for number in range(count):
-        session = cast[number // FRAMES_PER_SESSION]
-        progress = (number % FRAMES_PER_SESSION + 0.5) / FRAMES_PER_SESSION
-        name = f"{session.name}_{round(progress * 1000)}"
-        mask = folder / "masks" / f"{name}.png" if labelled else None
-        yield Shot(session, progress, folder / "images" / f"{name}.jpg", mask, size)
 
 
 def _write(shot: Shot) -> Shot:

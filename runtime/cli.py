@@ -71,7 +71,7 @@ def masks(
     value = {"masks": done, "output": str(output), "failed": failures}
     console.emit(as_json, value, lambda: f"{done} of {len(jobs)} masks written to {output}")
     if failures:
-        lines = "\n".join(f"  {error}" for error in failures.values())
+        lines = console.bullets(list(failures.values()))
         raise PartialFailureError(f"{len(failures)} of {len(jobs)} images failed, all others are done:\n{lines}")
 
 

@@ -100,6 +100,12 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
     )
 
 
+def bullets(lines: Sequence[str], most: int = 20) -> str:
+    """List lines one below the other, and how many more there are."""
+    shown = [f"  {line}" for line in lines[:most]]
+    return "\n".join(shown if len(lines) <= most else [*shown, f"  and {len(lines) - most} more; --json has all"])
+
+
 @contextlib.contextmanager
 def progress(items: Iterable[T], label: str, length: int | None = None) -> Iterator[Iterable[T]]:
     """Show a progress bar with the time left on a terminal, and nothing elsewhere."""

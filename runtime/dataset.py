@@ -87,7 +87,7 @@ def list_images(folder: Path) -> list[Path]:
         DatasetError: The folder does not exist.
     """
     if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder of images")
+        raise DatasetError(f"{folder}: no such folder of images; a dataset has train/images, val/images and so on")
     return sorted(
         path
         for path in folder.rglob("*")
@@ -104,9 +104,10 @@ def list_split(root: Path, split: str, layout: Layout) -> Listing:
         DatasetError: A folder is missing.
     """
     image_dir, mask_dir = (root / split / name for name in (layout.images, layout.masks))
+    images = list_images(image_dir)
     if not mask_dir.is_dir():
         raise DatasetError(f"{mask_dir}: no such folder of masks; --masks and --mask-suffix say where masks lie")
-    images, masks = list_images(image_dir), list_images(mask_dir)
+    masks = list_images(mask_dir)
     if image_dir.resolve() == mask_dir.resolve():
         masks = _masks_beside(images, layout)
         images = [path for path in images if path not in set(masks)]

@@ -1,8 +1,8 @@
 """Augmentation for a camera above a round pan, on uint8 frames as the camera gives them.
 
-From above a pan has no up or down, so any rotation and flip is a frame that could have been; food and stirrer keep
-their scale within a rig, so zoom is moderate. Kitchen light changes in brightness, contrast and colour temperature,
-lenses fog, sensors are noisy and streams are compressed.
+From above a pan has no up or down, so flips and rotations are frames that could have been; but a rig is fixed, and its
+camera often looks in a little from the side, so rotation and zoom are moderate. Light in a kitchen changes in
+brightness, contrast and colour temperature, lenses fog, sensors are noisy and streams are compressed.
 
 Own code on OpenCV because the maintained libraries do not fit: they bring a second OpenCV into the environment or work
 on float tensors after the point at which the contract wants uint8.
@@ -37,12 +37,12 @@ class AugmentConfig:
         jpeg: Probability of compression artefacts.
     """
 
-    rotation: float = 180
-    zoom: float = 0.3
+    rotation: float = 30
+    zoom: float = 0.25
     shift: float = 0.1
     flip: float = 0.5
     paste: float = 0.5
-    light: float = 0.3
+    light: float = 0.2
     blur: float = 0.15
     noise: float = 0.2
     jpeg: float = 0.15

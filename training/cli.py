@@ -47,9 +47,9 @@ from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epo
 @click.option(
     "--rotation",
     type=click.FloatRange(0, 180),
-    default=180.0,
+    default=30.0,
     show_default=True,
-    help="Largest random rotation in degrees; a rig whose camera looks in from the side wants less.",
+    help="Largest random rotation in degrees, on top of flips; 180 for a camera that hangs anyhow.",
 )
 @click.option(
     "--seed",

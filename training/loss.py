@@ -10,9 +10,10 @@ from cookseg.runtime.contract import IGNORE
 
 
 def class_weights(shares: npt.NDArray[np.float64]) -> Tensor:
-    """Return weights 1 / ln(1.02 + share) of Paszke et al. (ENet, arXiv:1606.02147), with mean 1 over all pixels.
+    """Return weights that grow with a class's rarity, as the square root of 1 / share, with mean 1 over all pixels.
 
-    They favour rare classes without the explosion of plain inverse frequency. A class that never occurs weighs 0.
+    Rare classes get a voice; with weights nearer to 1 / share they shout: everything that might be a ladle becomes one.
+    Dice does the rest. A class that never occurs weighs 0.
 
     Args:
         shares: (C,) share of each class, sum 1.
@@ -20,7 +21,7 @@ def class_weights(shares: npt.NDArray[np.float64]) -> Tensor:
     Returns:
         (C,) float32.
     """
-    weights = np.where(shares > 0, 1 / np.log(1.02 + shares), 0)
+    weights = np.where(shares > 0, np.maximum(shares, 1e-12) ** -0.5, 0)
     return torch.from_numpy(weights / np.sum(weights * shares)).float()
 
 
