@@ -66,7 +66,7 @@ from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epo
     help="auto computes in 16 bits where the device is made for it.",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Extra processes that augment.")
+@click.option("--workers", type=click.IntRange(0), help="Processes that augment.  [default: 0 on cpu, up to 8 on cuda]")
 @click.option("--resume", is_flag=True, help="Continue the run in --output; all other options are its own.")
 @console.layout_options
 @console.json_option
@@ -93,7 +93,7 @@ def main(
         lambda: (
             f"\nbest weights on {len(found.val)} validation frames:\n\n"
             f"{console.table(score_rows(matrix, found.classes), SCORE_COLUMNS)}\n\n"
-            f"curves: {run / 'curves.png'}\nnext: cook-export {run} -o {run / 'model.onnx'} --data {data}"
+            f"curves: {run / 'curves.png'}\nnext: cook-export {run} -o {run / 'model.onnx'}"
         ),
     )
 

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -75,7 +76,9 @@ class Data:
         return digest.hexdigest()
 
 
-def train(data: Data, run: Path, config: TrainConfig, *, device: str, workers: int, resume: bool) -> ConfusionMatrix:
+def train(
+    data: Data, run: Path, config: TrainConfig, *, device: str, workers: int | None, resume: bool
+) -> ConfusionMatrix:
     """Train, and return how the best weights do on the validation set at the resolution of its ground truth.
 
     Args:
@@ -83,7 +86,7 @@ def train(data: Data, run: Path, config: TrainConfig, *, device: str, workers: i
         run: Folder to write into; with ``resume`` the one of the run to continue.
         config: How to train; a resumed run must have the same.
         device: ``auto``, ``cpu`` or ``cuda``.
-        workers: Processes that augment.
+        workers: Processes that augment, 0 being this one; None chooses by device.
         resume: Continue the run from its last checkpoint.
 
     Raises:
@@ -108,6 +111,8 @@ def train(data: Data, run: Path, config: TrainConfig, *, device: str, workers: i
         trainer.load_state(last)
     run.mkdir(parents=True, exist_ok=True)
     _record(run, data, config)
+    if workers is None:
+        workers = min(8, os.cpu_count() or 1) if device == "cuda" else 0
     _fit(trainer, run, workers)
     return _finish(data, run)
 

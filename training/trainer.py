@@ -6,12 +6,14 @@ that was interrupted at any step continues to the same weights, bit by bit on th
 
 import copy
 import math
+import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -116,7 +118,9 @@ class Trainer:
         steps = range(self.progress.step, self.steps)
         keys = Batches(len(self.samples), self.config.batch, self.config.seed, steps)
         pinned = self.device.type == "cuda"
-        loader = DataLoader(self.samples, batch_sampler=keys, num_workers=workers, pin_memory=pinned)
+        loader = DataLoader(
+            self.samples, batch_sampler=keys, num_workers=workers, pin_memory=pinned, worker_init_fn=_start_worker
+        )
         for frames, truth in loader:
             self._step(frames.to(self.device, non_blocking=True), truth.to(self.device, non_blocking=True))
             validated = self.progress.step % self.steps_per_validation == 0 or self.progress.step == self.steps
@@ -233,6 +237,12 @@ def _parameter_groups(network: torch.nn.Module, weight_decay: float) -> Iterable
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+
+
+def _start_worker(_: int) -> None:
+    """Prepare a process that augments: a fork of one where OpenCV has threads, and in the terminal's process group."""
+    cv2.setNumThreads(0)  # the fork has the state of those threads, but not the threads
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer, which ends its workers itself
 
 
 def _finite(loss: float, step: int, rate: float) -> float:
