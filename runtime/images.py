@@ -146,7 +146,7 @@ def fit(frame: UInt8Array, spec: Preprocessing) -> UInt8Array:
     return padded
 
 
-def write_png(path: Path, image: UInt8Array) -> None:
+def write_png(path: Path | str, image: UInt8Array) -> None:
     """Write (H, W) grey or index values, or (H, W, 3) RGB, uint8, as a PNG that appears whole or not at all.
 
     Raises:
@@ -155,7 +155,7 @@ def write_png(path: Path, image: UInt8Array) -> None:
     if image.dtype != np.uint8 or not image.size or not (image.ndim == 2 or image.shape[2:] == (3,)):
         raise InputError(f"{path}: only (H, W) or (H, W, 3) uint8 becomes a PNG, not {image.shape} {image.dtype}")
     stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    write_atomically(path, cv2.imencode(".png", stored)[1].tobytes())
+    write_atomically(Path(path), cv2.imencode(".png", stored)[1].tobytes())
 
 
 def _read(path: Path | str) -> bytes:
