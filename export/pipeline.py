@@ -96,7 +96,10 @@ def _graphs(network: UNet, contract: Contract, simplified: bool) -> dict[str, on
 def _dataset(run: Path, data: Path | None) -> runs.Data:
     if data:
         return runs.Data.find(data, Layout())
-    root, layout = runs.trained_on(run)
+    try:
+        root, layout = runs.trained_on(run)
+    except InputError as error:
+        raise InputError(f"{error}; name one with --data") from error
     if not root.is_dir():
         raise InputError(f"{root}: the dataset that {run} was trained on is not there: name one with --data")
     return runs.Data.find(root, layout)

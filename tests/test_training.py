@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from cookseg.runtime.contract import COOKING, IGNORE, Contract, Preprocessing
 from cookseg.runtime.dataset import Layout, Sample
 from cookseg.runtime.errors import CooksegError, InputError, ModelError
+from cookseg.runtime.images import read_image, write_png
 from cookseg.training import checkpoint, runs
 from cookseg.training.augment import AugmentConfig, augment
 from cookseg.training.cli import main
@@ -311,6 +312,16 @@ class TestCommand:
         result = self.train(trained.data, "-o", trained.run, "--resume", "--lr", 0.5)
         assert result.exit_code == 1
         assert "--lr" in result.stderr
+
+    def test_a_resumed_run_reads_its_data_as_before(self, scenes, tmp_path):
+        shutil.copytree(scenes, tmp_path / "data")
+        for mask in (tmp_path / "data").rglob("masks/*.png"):
+            write_png(mask, read_image(mask).argmax(axis=2).astype(np.uint8))
+        command = [tmp_path / "data", "-o", tmp_path / "run"]
+        result = self.train(*command, "--epochs", 1, "--imgsz", 32, "--mask-format", "index")
+        assert result.exit_code == 0, result.stderr
+        result = self.train(*command, "--resume")
+        assert result.exit_code == 0, result.stderr
 
     def test_resuming_refuses_other_data(self, trained, tmp_path):
         shutil.copytree(trained.data, tmp_path / "data")

@@ -79,10 +79,10 @@ def main(
     with console.require_extra("train"):
         from cookseg.training import checkpoint, runs  # noqa: PLC0415 - `--help` must not need torch
     device, workers = options.pop("device"), options.pop("workers")
-    found = runs.Data.find(data, layout)
+    stored = checkpoint.load_config(run / checkpoint.LAST) if resume else None
+    found = runs.Data.find(data, runs.trained_on(run)[1] if resume else layout)
     config = _config(options, len(found.train))
-    if resume:
-        stored = checkpoint.load_config(run / checkpoint.LAST)
+    if stored:
         _refuse_changes(ctx, config, stored)
         config = stored
     matrix = runs.train(found, run, config, device=device, workers=workers, resume=resume)

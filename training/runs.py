@@ -128,7 +128,7 @@ def trained_on(run: Path) -> tuple[Path, Layout]:
         value = json.loads(path.read_text("utf-8"))
         return Path(value["data"]), Layout(**value["layout"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} does not say which dataset the run was trained on: name it with --data") from error
+        raise InputError(f"{path} is missing or damaged: it says which dataset the run was trained on") from error
 
 
 def _record(run: Path, data: Data, config: TrainConfig) -> None:

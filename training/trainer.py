@@ -115,6 +115,8 @@ class Trainer:
         Raises:
             CooksegError: The loss is not finite.
         """
+        if self.out_of_patience:
+            return
         steps = range(self.progress.step, self.steps)
         keys = Batches(len(self.samples), self.config.batch, self.config.seed, steps)
         pinned = self.device.type == "cuda"
@@ -145,7 +147,7 @@ class Trainer:
 
     def save(self, run: Path) -> None:
         """Write the best weights, if there are better ones, and the checkpoint from which `load_state` continues."""
-        if self._best:
+        if self._best is not None:
             checkpoint.save(run / checkpoint.BEST, self.contract, self._best)
             self._best = None
         state = {
