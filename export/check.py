@@ -45,7 +45,7 @@ class Comparison:
     """How a stage differs from torch on one kind of input.
 
     Attributes:
-        stage: ``raw``, ``simplified`` or ``final``.
+        stage: ``raw``, ``simplified`` or ``file``.
         inputs: Name of the kind of input.
         max_difference: Largest absolute difference of a logit.
         mean_difference: Mean absolute difference of the logits.
@@ -150,6 +150,9 @@ def _faults(row: Comparison, expected: Arrays, got: Arrays, gates: Gates) -> Ite
         yield f"a logit differs by {row.max_difference:.2g}, allowed is {gates.atol:g}"
     if row.agreement < gates.agreement:
         yield f"{row.agreement:.4%} of the pixels keep their class, {gates.agreement:.2%} must"
+    scores = np.abs(expected[1].astype(np.int16) - got[1]).max()
+    if scores > 1:  # 1 is where a probability falls on the other side of a rounding
+        yield f"a score of 0 to 255 differs by {scores}, allowed is 1"
     margin = _margin(expected[2])[expected[0] != got[0]]
     if margin.size and margin.max() > 2 * gates.atol:
         yield f"a pixel changed its class where torch was sure by {margin.max():.2g} logits"

@@ -114,6 +114,16 @@ class TestCheck:
         assert any("where torch was sure" in fault for fault in found)
         assert not any("a logit differs" in fault for fault in found)
 
+    def test_wrong_scores_are_seen_though_classes_and_logits_agree(self, network, raw, inputs):
+        wrong = onnx.ModelProto()
+        wrong.CopyFrom(raw)
+        node = next(n for n in wrong.graph.node if n.op_type == "Softmax")
+        (axis,) = (a for a in node.attribute if a.name == "axis")
+        axis.i = 3  # over the columns instead of the classes
+        found = faults(network, wrong, inputs)
+        assert found
+        assert all("a score of 0 to 255 differs" in fault for fault in found)
+
     def test_values_that_are_not_finite_are_seen(self, network, raw, inputs):
         broken = edited(raw, lambda t: True, lambda weight: np.full_like(weight, np.nan))
         assert any("not finite" in fault for fault in faults(network, broken, inputs))
