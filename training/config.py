@@ -18,15 +18,19 @@ class UNetConfig:
     Attributes:
         widths: Channels of each stage from the finest to the coarsest; each stage halves the resolution.
         stem: Stride of the first convolution; the finest stage works at 1/stem of the input's resolution.
+        transposed: Whether the decoder up-samples by 2x2 transposed convolutions, as the paper does, or bilinearly.
     """
 
     widths: tuple[int, ...]
     stem: int = 1
+    transposed: bool = False
 
 
 PRESETS = {
-    "classic": UNetConfig(widths=(64, 128, 256, 512, 1024)),  # the paper's, padded and with batch norm: 31 M parameters
-    "edge": UNetConfig(widths=(16, 32, 64, 128, 256), stem=2),  # full-resolution stages cost most: there are none
+    # the paper's, padded and with batch norm: 31 M parameters
+    "classic": UNetConfig(widths=(64, 128, 256, 512, 1024), transposed=True),
+    # full-resolution stages cost most: there are none
+    "edge": UNetConfig(widths=(16, 32, 64, 128, 256), stem=2),
 }
 
 

@@ -35,7 +35,8 @@ class UNet(nn.Module):
         inputs = (widths[0] if config.stem > 1 else 3, *widths)
         self.encoder = nn.ModuleList(_stage(i, o) for i, o in zip(inputs, widths, strict=False))
         pairs = list(itertools.pairwise(widths))[::-1]  # (fine, coarse), coarsest first
-        self.up = nn.ModuleList(_UpConvolution(coarse, fine) for fine, coarse in pairs)
+        up = _TransposedUp if config.transposed else _BilinearUp
+        self.up = nn.ModuleList(up(coarse, fine) for fine, coarse in pairs)
         self.decoder = nn.ModuleList(_stage(2 * fine, fine) for fine, _ in pairs)
         self.head = nn.Conv2d(widths[0], classes, kernel_size=1)
 
@@ -70,8 +71,18 @@ class Answer(nn.Module):
         return logits.argmax(1).to(torch.uint8), scores, logits
 
 
-class _UpConvolution(nn.Module):
-    """Up-sampling to a given size and halving of the channels, the paper's "up-convolution"."""
+class _TransposedUp(nn.ConvTranspose2d):
+    """The paper's "up-convolution": doubles the size and halves the channels; what odd sizes have too much is cut."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, kernel_size=2, stride=2)
+
+    def forward(self, x: Tensor, size: torch.Size) -> Tensor:  # type: ignore[override]  # it needs the skip's size
+        return super().forward(x)[..., : size[0], : size[1]]
+
+
+class _BilinearUp(nn.Module):
+    """Up-sampling to a given size and halving of the channels, at a fraction of a transposed convolution's cost."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
