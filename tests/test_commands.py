@@ -148,7 +148,8 @@ def test_every_folder_of_code_is_in_the_wheel():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     packages = set(setup["options"]["packages"].split())
-    folders = {p.parent.relative_to(ROOT) for p in ROOT.glob("*/**/__init__.py") if p.parts[len(ROOT.parts)][0] != "."}
+    folders = {path.parent.relative_to(ROOT) for path in ROOT.glob("*/**/__init__.py")}
+    folders = {folder for folder in folders if folder.parts[0] != "build" and folder.parts[0][0] != "."}
     assert packages == {f"cookseg.{'.'.join(folder.parts)}" for folder in folders}
 
 
