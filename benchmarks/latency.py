@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 
-from cookseg.data.scenes import render, sessions
+from cookseg.data.synthetic.scenes import render, sessions
 from cookseg.runtime.images import decode_image
 from cookseg.runtime.segmenter import Segmenter
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
-from cookseg.data import doctor as doctors
-from cookseg.data import synth as synthesis
+from cookseg.data.doctor import examine as doctors
+from cookseg.data.synthetic import sets as synthesis
 from cookseg.runtime import console
 from cookseg.runtime.contract import ClassTable
 from cookseg.runtime.dataset import Layout
 from cookseg.runtime.errors import CheckFailedError
+from cookseg.runtime.files import new_folder
 
 
 @click.group(cls=console.Group, epilog="Example: cook-data synth data/sets/demo && cook-data doctor data/sets/demo")
@@ -32,10 +33,11 @@ def main() -> None:
 def synth(out: Path, train: int, val: int, test: int, as_json: bool, **options: Any) -> None:
     """Render a synthetic cooking dataset with exact masks into OUT, a new folder."""
     counts = {"train": train, "val": val, "test": test}
-    shots = synthesis.plan_shots(out, synthesis.Plan(counts, **options))
-    with console.progress(synthesis.write(shots), "rendering", len(shots)) as bar:
-        for _ in bar:
-            pass
+    with new_folder(out) as folder:
+        shots = synthesis.plan_shots(folder, synthesis.Plan(counts, **options))
+        with console.progress(synthesis.write(shots), "rendering", len(shots)) as bar:
+            for _ in bar:
+                pass
     value = {"dataset": str(out), "frames": counts, "sessions": len({shot.session for shot in shots})}
     console.emit(as_json, value, lambda: f"{len(shots)} frames of {value['sessions']} sessions written to {out}")
 

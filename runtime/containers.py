@@ -16,6 +16,9 @@ MAX_PIXELS = 2**27
 AGAIN = "copy or record it again"
 PHOTOMETRIC, BITS_PER_SAMPLE, EXTRA_SAMPLES, ORIENTATION = 262, 258, 338, 274  # TIFF 6.0 tags
 
+_START_OF_SCAN = 0xDA
+STARTS_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -32,6 +35,24 @@ def container(data: bytes) -> str | None:
     return None if kind == "WebP" and data[8:12] != b"WEBP" else kind
 
 
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Give the marker of each segment up to the first scan's header, and where its content starts and ends.
+
+    Raises:
+        struct.error: A segment lies beyond the end.
+    """
+    position = 2
+    while (position := data.find(b"\xff", position)) >= 0:
+        marker, length = struct.unpack_from(">xBH", data, position)
+        if marker in (0x00, 0x01, 0xFF):  # markers without a length
+            position += 1
+            continue
+        yield marker, position + 4, position + 2 + length
+        if marker == _START_OF_SCAN:
+            return
+        position += 2 + length
+
+
 def check_jpeg(data: bytes) -> tuple[int, bool]:
     """Refuse JPEGs that lack their end, or are CMYK of unknown polarity (ITU T.81, annex B).
 
@@ -41,30 +62,25 @@ def check_jpeg(data: bytes) -> tuple[int, bool]:
     Raises:
         ImageError: The file is truncated, too large, or CMYK without Adobe's marker.
     """
-    position, frame, components, adobe = 2, 0, 0, False
+    frame, components, adobe, scan = 0, 0, False, -1
     try:
-        while (position := data.find(b"\xff", position)) >= 0:
-            marker, length = struct.unpack_from(">xBH", data, position)
-            if marker == 0xDA:  # start of scan
-                break
-            if marker in (0x00, 0x01, 0xFF):  # markers without a length
-                position += 1
-                continue
-            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+        for marker, start, _ in jpeg_segments(data):
+            if marker == _START_OF_SCAN:
+                scan = start
+            elif marker in STARTS_OF_FRAME:
                 frame = marker
-                height, width, components = struct.unpack_from(">HHB", data, position + 5)
+                height, width, components = struct.unpack_from(">HHB", data, start + 1)
                 _check_size(height, width)
-            adobe |= marker == 0xEE and data[position + 4 : position + 9] == b"Adobe"
-            position += 2 + length
+            adobe |= marker == 0xEE and data[start : start + 5] == b"Adobe"
     except struct.error:
-        position = -1
+        scan = -1
     # Searched from the end: thumbnails before the scan have end markers too, and cameras append things.
-    end = data.rfind(b"\xff\xd9", position) if position >= 0 else -1
+    end = data.rfind(b"\xff\xd9", scan) if scan >= 0 else -1
     if end < 0:
         raise ImageError(f"is truncated, a JPEG without its end marker: {AGAIN}")
     if components == 4 and not adobe:
         raise ImageError("is a CMYK JPEG that does not say whether it is inverted: save it as RGB")
-    return end, frame in (0xC0, 0xC1) and data[position + 4] == components
+    return end, frame in (0xC0, 0xC1) and data[scan] == components
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

@@ -1,8 +1,10 @@
-"""Files that appear whole or not at all: written under another name in the same folder, then renamed."""
+"""Files and folders that appear whole or not at all: written under another name in the same folder, then renamed."""
 
 import os
 import secrets
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cookseg.runtime.errors import InputError
@@ -33,3 +35,26 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
     finally:
         with suppress(OSError):  # renamed, or never made
             temporary.unlink()
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill, which gets the wanted name when the body has ended without an error.
+
+    Raises:
+        InputError: The folder is there already and holds something, or cannot be made.
+    """
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{path}: this folder is not empty: name a new one, or remove it first")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.exists():
+            path.rmdir()  # empty; Windows renames onto nothing that exists
+        temporary.rename(path)
+    except OSError as error:
+        name = error.filename or path
+        raise InputError(f"{name}: {error.strerror or error}; nothing was written to {path}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

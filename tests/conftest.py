@@ -7,7 +7,7 @@ import cv2
 import pytest
 from click.testing import CliRunner
 
-from cookseg.data.scenes import render, sessions
+from cookseg.data.synthetic.scenes import render, sessions
 from cookseg.runtime.contract import COOKING, Contract, Preprocessing
 from cookseg.runtime.images import write_png
 from cookseg.runtime.masks import colorize

@@ -1,10 +1,10 @@
-"""The synthetic kitchen: what a user of `cookseg.data.scenes` relies on."""
+"""The synthetic kitchen: what a user of `cookseg.data.synthetic.scenes` relies on."""
 
 import cv2
 import numpy as np
 import pytest
 
-from cookseg.data.scenes import BACKGROUND, FOOD, RECIPES, STIRRER, render, sessions
+from cookseg.data.synthetic.scenes import BACKGROUND, FOOD, RECIPES, STIRRER, render, sessions
 
 SIZE = (96, 128)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 from click.testing import CliRunner
 
-from cookseg.data.scenes import render, sessions
+from cookseg.data.synthetic.scenes import render, sessions
 from cookseg.export.cli import main as cook_export
 from cookseg.runtime.cli import main as cook_infer
 from cookseg.runtime.contract import COOKING

@@ -1,18 +1,15 @@
 """Synthetic datasets: rendered cooking sessions with exact masks, in the standard layout."""
 
 import itertools
-import multiprocessing
-import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 
-from cookseg.data.scenes import Session, render, sessions
+from cookseg.data.parallel import map_on_cores
+from cookseg.data.synthetic.scenes import Session, render, sessions
 from cookseg.runtime.contract import COOKING
-from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.images import write_png
 from cookseg.runtime.masks import colorize
@@ -49,13 +46,7 @@ class Plan:
 
 
 def plan_shots(out: Path, plan: Plan) -> list[Shot]:
-    """Plan the frames of a dataset; every session belongs to one split, so that a score on another means something.
-
-    Raises:
-        InputError: The folder holds something already.
-    """
-    if out.exists() and any(out.iterdir()):
-        raise InputError(f"{out}: this folder is not empty: name a new one, or remove it first")
+    """Plan the frames of a dataset; every session belongs to one split, so that a score on another means something."""
     needed = {split: -(-count // plan.per_session) for split, count in plan.counts.items()}
     cast = iter(sessions(sum(needed.values()), plan.seed, plan.kitchens))
     shots = []
@@ -71,10 +62,7 @@ def plan_shots(out: Path, plan: Plan) -> list[Shot]:
 
 def write(shots: list[Shot]) -> Iterator[Shot]:
     """Render and write shots on all cores; yield each when it is done. The result does not depend on their number."""
-    # forking a process that OpenCV has given threads to can hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from pool.map(_write, shots, chunksize=4)
+    return map_on_cores(_write, shots)
 
 
 def _write(shot: Shot) -> Shot:

@@ -1,6 +1,6 @@
 """Food: sauces, and pieces that are scattered, brown and shrink while a recipe goes on.
 
-Lengths are in units of half the frame's shorter side, as in `cookseg.data.materials`; colours are RGB, 0..1.
+Lengths are in units of half the frame's shorter side, as in `cookseg.data.synthetic.materials`; colours are RGB, 0..1.
 """
 
 import math
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cookseg.data.materials import (
+from cookseg.data.synthetic.materials import (
     FRACTION_BITS,
     Color,
     Contour,

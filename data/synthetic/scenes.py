@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cookseg.data import materials
-from cookseg.data.food import Pieces, Recipe, Sauce, food
-from cookseg.data.materials import Camera, Contour, Image, Pan, Plane, Solid, View, bar, ellipse
+from cookseg.data.synthetic import materials
+from cookseg.data.synthetic.food import Pieces, Recipe, Sauce, food
+from cookseg.data.synthetic.materials import Camera, Contour, Image, Pan, Plane, Solid, View, bar, ellipse
 
 STIRRER, BACKGROUND, FOOD = range(3)
 

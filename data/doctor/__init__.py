@@ -1,0 +1,1 @@
+"""The doctor: reads a dataset the way training will, and lists what would spoil a run or make it worse."""

@@ -1,0 +1,1 @@
+"""Importers: what labelling tools write, brought to the standard layout."""

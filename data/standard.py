@@ -1,0 +1,70 @@
+"""The standard layout, written: plain JPEG or PNG images, masks as PNGs in the class colours, ``classes.json``.
+
+<set>/{train,val,test}/images/<name>.{jpg,png}
+<set>/{train,val,test}/masks/<name>.png
+<set>/classes.json                              unless the classes are the three cooking ones
+"""
+
+import dataclasses
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+from cookseg.data.headers import read_header
+from cookseg.runtime.contract import COOKING, ClassTable
+from cookseg.runtime.files import write_atomically
+from cookseg.runtime.images import UInt8Array, read_image, write_png
+from cookseg.runtime.masks import colorize
+
+
+def write_classes(root: Path, classes: ClassTable) -> None:
+    """Write ``classes.json`` into a dataset's folder where the classes are not the default."""
+    if classes != COOKING:
+        write_atomically(root / "classes.json", json.dumps(classes.to_dict(), indent=2).encode())
+
+
+def write_image(source: Path, folder: Path, name: str) -> Path:
+    """Copy an image byte for byte if any reader sees in it what cookseg sees, or else write its pixels as a PNG.
+
+    Args:
+        source: An image that `read_image` can decode.
+        folder: Folder of the split's images.
+        name: Path below that folder, without suffix.
+
+    Returns:
+        The file written: turned upright, 8 bits, no alpha, with the suffix that its content has.
+
+    Raises:
+        ImageError: The source cannot be decoded.
+        InputError: The file cannot be written.
+    """
+    header = read_header(source)
+    target = folder / f"{name}{'.jpg' if header.kind == 'JPEG' and header.is_plain else '.png'}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if header.is_plain:
+        shutil.copyfile(source, target)
+    else:
+        write_png(target, read_image(source))
+    return target
+
+
+def write_mask(class_map: UInt8Array, folder: Path, name: str, classes: ClassTable) -> Path:
+    """Write a class map, (H, W) uint8, in the class colours.
+
+    Where it may have pixels to ignore, the table needs an ignore colour: see `with_ignore_color`.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    target = folder / f"{name}.png"
+    write_png(target, colorize(class_map, classes))
+    return target
+
+
+def with_ignore_color(classes: ClassTable) -> ClassTable:
+    """Give a table a colour for unlabelled pixels where it has none: black, or the first grey that no class has."""
+    if classes.ignore_color:
+        return classes
+    grey = next(value for value in itertools.count() if (value, value, value) not in classes.colors)
+    return dataclasses.replace(classes, ignore_color=(grey, grey, grey))
