@@ -1,23 +1,52 @@
 """`cook-data`: make a synthetic dataset, and check a dataset before training on it."""
 
+import re
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cookseg.data.doctor import examine as doctors
+from cookseg.data.doctor import report
+from cookseg.data.doctor.findings import diagnose
+from cookseg.data.doctor.mend import LOG, mend
+from cookseg.data.doctor.sheet import require_sheet_suffix, write_sheet
+from cookseg.data.doctor.survey import judge, survey
+from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern
 from cookseg.data.synthetic import sets as synthesis
 from cookseg.runtime import console
-from cookseg.runtime.contract import ClassTable
 from cookseg.runtime.dataset import Layout
-from cookseg.runtime.errors import CheckFailedError
+from cookseg.runtime.errors import CheckFailedError, InputError
 from cookseg.runtime.files import new_folder
+from cookseg.runtime.segmenter import Segmenter
 
 
 @click.group(cls=console.Group, epilog="Example: cook-data synth data/sets/demo && cook-data doctor data/sets/demo")
 @console.version_option
 def main() -> None:
     """Make and check datasets."""
+
+
+def _usable(check: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Make a function that raises InputError a callback of an option: what it refuses is wrong usage."""
+
+    def callback(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        try:
+            return check(value)
+        except InputError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return callback
+
+
+session_option = click.option(
+    "--session-pattern",
+    default=DEFAULT_PATTERN,
+    callback=_usable(compile_pattern),
+    help="Regular expression for frame names; its group `session` is the cooking session.  [default: what stands"
+    " before the last number]",
+)
 
 
 @main.command(epilog="Example: cook-data synth data/sets/demo --train 96 --val 32 --test 16 --size 256")
@@ -42,30 +71,52 @@ def synth(out: Path, train: int, val: int, test: int, as_json: bool, **options: 
     console.emit(as_json, value, lambda: f"{len(shots)} frames of {value['sessions']} sessions written to {out}")
 
 
-@main.command(epilog="Example: cook-data doctor data/sets/demo --json")
+@main.command(epilog="Example: cook-data doctor data/sets/demo --sheet sheet.html")
 @click.argument("data", type=console.folder_argument)
+@click.option("-m", "--model", type=console.file_path, help="ONNX model to hold the labels against.")
+@click.option("--strict", is_flag=True, help="Exit 3 for warnings too.")
+@click.option("--fix", type=console.folder_path, help="New folder for a mended copy, with a log of every change.")
+@click.option(
+    "--sheet",
+    type=console.file_path,
+    callback=_usable(require_sheet_suffix),
+    help="PNG or HTML file for a contact sheet, worst frames first.",
+)
+@session_option
+@console.device_option
 @console.layout_options
 @console.json_option
-def doctor(data: Path, layout: Layout, as_json: bool) -> None:
-    """Read every file of DATA as training would; exit 3 if anything would spoil a run."""
-    classes, reports = doctors.examine(data, layout)
-    warnings = list(doctors.warnings(classes, reports))
-    value = {
-        "splits": {split: report.to_dict(classes) for split, report in reports.items()},
-        "warnings": warnings,
-    }
-    console.emit(as_json, value, lambda: _text(classes, reports, warnings))
-    if errors := [error for report in reports.values() for error in report.errors]:
-        raise CheckFailedError(f"{len(errors)} faults would spoil a run:\n{console.bullets(errors)}")
+def doctor(
+    data: Path,
+    model: Path | None,
+    strict: bool,
+    fix: Path | None,
+    sheet: Path | None,
+    session_pattern: re.Pattern[str],
+    device: str,
+    layout: Layout,
+    as_json: bool,
+) -> None:
+    """Look at every file of DATA: exit 3 if anything would spoil a training run.
 
-
-def _text(classes: ClassTable, reports: dict[str, doctors.SplitReport], warnings: list[str]) -> str:
-    rows = []
-    for split, report in reports.items():
-        shares = report.pixels / max(1, report.pixels.sum())
-        sizes = sorted(report.sizes)
-        size = f"{sizes[0][1]}x{sizes[0][0]}" if len(sizes) == 1 else f"{len(sizes) or 'no'} sizes"
-        labelled = [f"{share:.2%}" for share in shares] if split != "test" else []
-        rows.append([split, str(report.frames), size, *labelled])
-    text = console.table(rows, ["split", "frames", "size", *classes.names])
-    return "\n".join([text, *(f"warning: {warning}" for warning in warnings)])
+    Nothing in DATA is changed. With --fix, the exit code is that of the mended copy.
+    """
+    segmenter = Segmenter.load(model, device) if model else None
+    found = survey(data, layout, session_pattern)
+    if segmenter:
+        judge(found, segmenter)
+    findings = diagnose(found)
+    value = report.as_json(found, findings)
+    text = report.as_text(value, findings)
+    if sheet:
+        text += f"\n\n{write_sheet(sheet, found, findings)} frames drawn on {sheet}"
+    if fix:
+        changes = mend(found, fix)
+        value["changes"] = [change.to_dict(data) for change in changes]
+        actions = Counter(change.action for change in changes)
+        text += f"\n\n{fix}: the mended copy; {actions['changed']} changes and {actions['left out']} files left out are"
+        text += f" listed in {fix / LOG}"
+        findings = diagnose(survey(fix, Layout(), session_pattern, quick=not strict))
+    console.emit(as_json, value, lambda: text)
+    if bad := [finding for finding in findings if strict or finding.is_error]:
+        raise CheckFailedError(f"{fix or data}: {report.summary(bad)}")

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -30,6 +30,7 @@ from cookseg.runtime.files import write_atomically
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 UInt8Array = npt.NDArray[np.uint8]
+S = TypeVar("S", bound=np.generic)
 _Decoded = npt.NDArray[Any]  # uint8 or uint16
 
 _AS_PNG = "save it as an 8-bit PNG"
@@ -181,7 +182,7 @@ def _decode(data: bytes, name: str, flags: int) -> _Decoded:
             case "WebP":
                 # OpenCV 5 turns WebPs, 4.11 does not.
                 orientation = containers.webp_orientation(data)
-                return _turned(_imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION), orientation)
+                return turn(_imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION), orientation)
     if not data:
         raise ImageError(f"{name} is empty (0 bytes): {AGAIN}")
     raise ImageError(f"{name} is not a JPEG, PNG, BMP, TIFF or WebP, whatever its suffix says: convert it to one")
@@ -240,7 +241,7 @@ def _decode_tiff(data: bytes) -> _Decoded:
     return pixels
 
 
-def _turned(pixels: _Decoded, orientation: int) -> _Decoded:
+def turn(pixels: npt.NDArray[S], orientation: int) -> npt.NDArray[S]:
     """Turn a picture as an EXIF orientation of 1 to 8 says."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)

@@ -3,6 +3,7 @@
 A class map is (H, W) uint8: 0 to C - 1 are the classes of a `ClassTable`, 255 (`IGNORE`) has no ground truth.
 """
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cookseg.runtime.contract import IGNORE, ClassTable
+from cookseg.runtime.contract import IGNORE, ClassTable, Color
 from cookseg.runtime.errors import MaskError
 from cookseg.runtime.images import UInt8Array, read_mask_image
 
@@ -57,13 +58,14 @@ def read_mask(path: Path, classes: ClassTable, mask_format: MaskFormat = "color"
         ) from error
 
 
-def from_colors(rgb: UInt8Array, classes: ClassTable, name: str) -> tuple[UInt8Array, int]:
+def from_colors(rgb: UInt8Array, classes: ClassTable, name: str, *, any_color: bool = False) -> tuple[UInt8Array, int]:
     """Turn a colour-coded mask into a class map.
 
     Args:
         rgb: (H, W, 3) uint8 RGB.
         classes: The class table.
         name: What error messages call the mask.
+        any_color: Take the nearest class however far it is.
 
     Returns:
         The class map, (H, W) uint8, and the number of pixels whose colour was not exact.
@@ -72,16 +74,20 @@ def from_colors(rgb: UInt8Array, classes: ClassTable, name: str) -> tuple[UInt8A
         MaskError: Pixels are further than `ClassTable.tolerance` from every class colour, and not just strays.
     """
     class_map = np.full(rgb.shape[:2], _UNKNOWN, np.uint8)
-    palette = list(enumerate(classes.colors))
-    if classes.ignore_color:
-        palette.append((IGNORE, classes.ignore_color))
+    palette = _palette(classes)
     for value, color in palette:
         class_map[cv2.inRange(rgb, color, color) > 0] = value
     off = class_map == _UNKNOWN
     count = int(np.count_nonzero(off))
     if count:
-        class_map[off] = _nearest(rgb[off], palette, classes.tolerance, name)
+        class_map[off] = _nearest(rgb[off], palette, math.inf if any_color else classes.tolerance, name)
     return class_map, count
+
+
+def nearest_class(color: Color, classes: ClassTable) -> tuple[int, float]:
+    """Return the class of the nearest colour (`IGNORE` for the ignore colour), and how far in RGB that is."""
+    value, nearest = min(_palette(classes), key=lambda entry: math.dist(entry[1], color))
+    return value, math.dist(nearest, color)
 
 
 def colorize(class_map: UInt8Array, classes: ClassTable) -> UInt8Array:
@@ -127,7 +133,12 @@ def _from_indices(indices: UInt8Array, classes: ClassTable, path: Path) -> UInt8
     return class_map
 
 
-def _nearest(rgb: UInt8Array, palette: list[tuple[int, tuple[int, int, int]]], tolerance: int, name: str) -> UInt8Array:
+def _palette(classes: ClassTable) -> list[tuple[int, Color]]:
+    """Return the value in a class map, and the colour, of all that a mask may show."""
+    return [*enumerate(classes.colors), *([(IGNORE, classes.ignore_color)] if classes.ignore_color else [])]
+
+
+def _nearest(rgb: UInt8Array, palette: list[tuple[int, Color]], tolerance: float, name: str) -> UInt8Array:
     """Give each of (N, 3) colours the value of its nearest palette entry, or raise if one is too far from all."""
     codes, inverse, counts = np.unique(_packed(rgb), return_inverse=True, return_counts=True)
     colors = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)

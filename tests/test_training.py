@@ -343,14 +343,28 @@ class TestCommand:
         assert result.exit_code == 4
         assert "NVIDIA" in result.stderr
 
-    def test_a_broken_image_is_named_before_training(self, trained, tmp_path):
+    @pytest.mark.parametrize(("options", "code"), [([], 3), (["--no-check"], 1)])
+    def test_a_broken_image_is_named_before_training(self, trained, tmp_path, options, code):
         shutil.copytree(trained.data, tmp_path / "data")
         broken = next((tmp_path / "data/train/images").iterdir())
         broken.write_bytes(broken.read_bytes()[:500])
-        result = self.train(tmp_path / "data", "-o", tmp_path / "run")
-        assert result.exit_code == 1
+        result = self.train(tmp_path / "data", "-o", tmp_path / "run", *options)
+        assert result.exit_code == code
         assert broken.name in result.stderr
         assert not (tmp_path / "run").exists()
+
+    def test_what_would_spoil_a_run_stops_it_unless_told_otherwise(self, trained, tmp_path):
+        shutil.copytree(trained.data, tmp_path / "data")
+        for path in (tmp_path / "data/train/masks").iterdir():
+            mask = cv2.imread(str(path))
+            mask[mask[..., 2] > 0] = (0, 255, 0)
+            cv2.imwrite(str(path), mask)
+        options = ["-o", tmp_path / "run", "--imgsz", "32", "--epochs", "1", "--batch", "4"]
+        result = self.train(tmp_path / "data", *options)
+        assert result.exit_code == 3
+        assert all(words in result.stderr for words in ("classes of which train has no pixel: stirrer", "--no-check"))
+        assert not (tmp_path / "run").exists()
+        assert self.train(tmp_path / "data", *options, "--no-check").exit_code == 0
 
     def test_sigterm_saves_and_resume_goes_on(self, trained, tmp_path):
         options = ["--imgsz", "64", "--epochs", "300", "--batch", "4"]

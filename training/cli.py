@@ -6,6 +6,7 @@ from typing import Any, get_args
 import click
 from click.core import ParameterSource
 
+from cookseg.data.doctor.report import require_sound
 from cookseg.runtime import console
 from cookseg.runtime.contract import Preprocessing, ResizeRule
 from cookseg.runtime.dataset import Layout
@@ -67,6 +68,7 @@ from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epo
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--workers", type=click.IntRange(0), help="Processes that augment.  [default: 0 on cpu, up to 8 on cuda]")
+@click.option("--no-check", is_flag=True, help="Start even if the doctor finds what would spoil the run.")
 @click.option("--resume", is_flag=True, help="Continue the run in --output; all other options are its own.")
 @console.layout_options
 @console.json_option
@@ -80,7 +82,10 @@ def main(
         from cookseg.training import checkpoint, runs  # noqa: PLC0415 - `--help` must not need torch
     device, workers = options.pop("device"), options.pop("workers")
     stored = checkpoint.load_config(run / checkpoint.LAST) if resume else None
-    found = runs.Data.find(data, runs.trained_on(run)[1] if resume else layout)
+    layout = runs.trained_on(run)[1] if resume else layout
+    if not options.pop("no_check"):
+        require_sound(data, layout)
+    found = runs.Data.find(data, layout)
     config = _config(options, len(found.train))
     if stored:
         _refuse_changes(ctx, config, stored)

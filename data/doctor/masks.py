@@ -1,0 +1,122 @@
+"""What a mask holds, however wrong: classes, colours that no class has and where they may come from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cookseg.data.doctor.labels import BoolArray, outlines
+from cookseg.data.headers import Header
+from cookseg.runtime.contract import IGNORE, ClassTable, Color
+from cookseg.runtime.dataset import Layout
+from cookseg.runtime.errors import MaskError
+from cookseg.runtime.images import UInt8Array, read_mask_image
+from cookseg.runtime.masks import colorize, from_colors, nearest_class, read_mask
+
+Size = tuple[int, int]
+"""Height and width."""
+
+IntArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class OffColor:
+    """A colour of no class in a mask: on how many pixels, the nearest class, and how far that is in RGB."""
+
+    color: Color
+    pixels: int
+    nearest: int
+    distance: float
+
+
+@dataclass(frozen=True)
+class MaskLook:
+    """What a mask holds.
+
+    Attributes:
+        size: Height and width.
+        pixels: Pixels of each class.
+        ignored: Pixels without ground truth.
+        error: Why training would refuse the mask, or None.
+        off_pixels: Pixels whose colour is not exactly a class's.
+        off_colors: The commonest of their colours.
+        cause: What the off colours look like.
+        blocks: Side in pixels of the squares that the mask is made of; 1 for a mask drawn at its own size.
+    """
+
+    size: Size
+    pixels: tuple[int, ...]
+    ignored: int
+    error: str | None = None
+    off_pixels: int = 0
+    off_colors: tuple[OffColor, ...] = ()
+    cause: str = ""
+    blocks: int = 1
+
+
+def look_at_mask(path: Path, header: Header, classes: ClassTable, layout: Layout) -> tuple[UInt8Array | None, MaskLook]:
+    """Read a mask, however wrong its colours are.
+
+    Returns:
+        The class map, (H, W) uint8, or None where the mask's values say nothing; and what was seen of it.
+
+    Raises:
+        ImageError: The file cannot be decoded.
+        MaskError: A value does not fit into 8 bits.
+    """
+    pixels = read_mask_image(path, indices=layout.mask_format == "index")
+    size = (pixels.shape[0], pixels.shape[1])
+    try:
+        class_map, off_pixels = read_mask(path, classes, layout.mask_format)
+        error = None
+    except MaskError as refused:
+        error = str(refused)
+        if layout.mask_format == "index" or pixels.ndim == 2:
+            return None, MaskLook(size, (0,) * len(classes), 0, error)
+        class_map, off_pixels = from_colors(pixels, classes, str(path), any_color=True)
+    counts = np.bincount(class_map.ravel(), minlength=256).tolist()
+    off_colors: tuple[OffColor, ...] = ()
+    cause = ""
+    if off_pixels and pixels.ndim == 3:
+        off = (pixels != colorize(class_map, classes)).any(axis=2)
+        codes, repeats = np.unique(pixels[off].astype(np.int64) @ [1 << 16, 1 << 8, 1], return_counts=True)
+        off_colors = _commonest(codes, repeats, classes)
+        cause = _cause(off, len(codes), class_map, header)
+    shares = tuple(counts[: len(classes)])
+    return class_map, MaskLook(
+        size, shares, counts[IGNORE], error, off_pixels, off_colors, cause, _block_side(class_map)
+    )
+
+
+def _commonest(codes: IntArray, repeats: IntArray, classes: ClassTable, most: int = 3) -> tuple[OffColor, ...]:
+    found = []
+    for i in np.argsort(-repeats, kind="stable")[:most]:
+        color = (int(codes[i]) >> 16, int(codes[i]) >> 8 & 255, int(codes[i]) & 255)
+        found.append(OffColor(color, int(repeats[i]), *nearest_class(color, classes)))
+    return tuple(found)
+
+
+def _cause(off: BoolArray, colors: int, class_map: UInt8Array, header: Header) -> str:
+    """Guess how a mask came by colours that no class has.
+
+    Resizing and anti-aliasing mix colours along the edges only; JPEG spreads them over whole blocks of 8 or 16 pixels.
+    """
+    if header.lossy:
+        return f"stored as {header.kind}"
+    if colors <= 3:
+        return "painted"
+    from_outline = cv2.distanceTransform((~outlines(class_map)).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+    return "was a JPEG once" if np.mean(from_outline[off] > 3) > 0.2 else "resized or anti-aliased"
+
+
+def _block_side(class_map: UInt8Array) -> int:
+    """Return the side of the squares that a mask consists of where it was scaled up by repeating pixels, or 1."""
+    sides = []
+    for axis in (0, 1):
+        changes = np.flatnonzero((np.diff(class_map, axis=axis) != 0).any(axis=1 - axis))
+        if len(changes) < 16:
+            return 1
+        sides.append(int(np.diff(changes).min()))
+    return min(sides)

@@ -1,0 +1,183 @@
+"""The survey: one pass over all files of a dataset, on all cores, that keeps a few measures of each.
+
+What is wrong with them is for `cookseg.data.doctor.findings` to say. No pixel is kept, so that a set of any size fits
+into memory.
+"""
+
+import functools
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cookseg.data.doctor.frames import Look, look_at
+from cookseg.data.doctor.labels import LabelLook, look_at_label
+from cookseg.data.doctor.masks import MaskLook, Size, look_at_mask
+from cookseg.data.headers import Header, read_header
+from cookseg.data.parallel import map_on_cores
+from cookseg.data.sessions import session_of
+from cookseg.runtime import console
+from cookseg.runtime.contract import IGNORE, ClassTable
+from cookseg.runtime.dataset import Layout, Listing, Pair, list_images, list_split, load_classes, read_pair
+from cookseg.runtime.errors import ImageError, MaskError
+from cookseg.runtime.evaluation import require_same_classes
+from cookseg.runtime.images import IMAGE_SUFFIXES, read_image
+from cookseg.runtime.segmenter import Segmenter
+
+LABELLED = ("train", "val")
+SPLITS = (*LABELLED, "test")
+
+_SURE = 230  # of 255: nine tenths
+
+
+@dataclass
+class Record:
+    """A frame of a split, its mask if it has one, and what was seen of both.
+
+    Attributes:
+        split: train, val or test.
+        name: The image's path below its folder, without suffix.
+        session: The cooking session that the name tells, or None.
+        image: File of the image.
+        mask: File of the mask, or None.
+        unreadable: What could not be read and why, by file.
+        image_header: How the image is stored.
+        mask_header: How the mask is stored.
+        size: Height and width of the upright image.
+        look: Measures of the image's pixels.
+        truth: What the mask holds.
+        label: Measures of the mask against the image.
+        digest: Identifies the image's pixels.
+        disagreement: Share of the labelled pixels for which a model is sure of another class, where one was given.
+    """
+
+    split: str
+    name: str
+    session: str | None
+    image: Path
+    mask: Path | None
+    unreadable: dict[Path, str] = field(default_factory=dict)
+    image_header: Header | None = None
+    mask_header: Header | None = None
+    size: Size | None = None
+    look: Look | None = None
+    truth: MaskLook | None = None
+    label: LabelLook | None = None
+    digest: bytes = b""
+    disagreement: float | None = None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A dataset as it was found.
+
+    Attributes:
+        root: Its folder.
+        layout: Its layout.
+        classes: Its class table.
+        listings: Files of train and val as they pair up.
+        records: All frames that have what their split needs.
+        foreign: Files in the folders that no command reads.
+    """
+
+    root: Path
+    layout: Layout
+    classes: ClassTable
+    listings: dict[str, Listing]
+    records: list[Record]
+    foreign: list[Path]
+
+
+def survey(root: Path, layout: Layout, sessions: re.Pattern[str], *, quick: bool = False) -> Survey:
+    """Look at every file of a dataset.
+
+    Args:
+        root: Folder of the dataset.
+        layout: Where in it images and masks lie.
+        sessions: Finds the session in a frame's name; see `cookseg.data.sessions.session_of`.
+        quick: Leave out the test split and everything that cannot spoil a run: what takes long.
+
+    Raises:
+        DatasetError: The folder, or one of a labelled split, does not exist.
+        InputError: ``classes.json`` is not valid.
+    """
+    classes = load_classes(root)
+    listings = {split: list_split(root, split, layout) for split in LABELLED}
+    records = [
+        Record(split, pair.name, session_of(pair.name, sessions), pair.image, pair.mask)
+        for split, listing in listings.items()
+        for pair in listing.pairs
+    ]
+    test = root / "test" / layout.images
+    if test.is_dir() and not quick:
+        for image in list_images(test):
+            name = image.relative_to(test).with_suffix("").as_posix()
+            records.append(Record("test", name, session_of(name, sessions), image, None))
+    examine = functools.partial(_examine, classes=classes, layout=layout, quick=quick)
+    with console.progress(map_on_cores(examine, records), "checking", len(records)) as bar:
+        records = list(bar)
+    return Survey(root, layout, classes, listings, records, _foreign(root, layout))
+
+
+def judge(survey: Survey, segmenter: Segmenter) -> None:
+    """Let a model say of which masks it is sure that they are wrong: fills in `Record.disagreement`.
+
+    Raises:
+        ModelError: The model has other classes than the dataset.
+    """
+    require_same_classes(segmenter.contract.classes, survey.classes)
+    labelled = [record for record in survey.records if record.label and record.mask]
+    with console.progress(labelled, "comparing", len(labelled)) as bar:
+        for record in bar:
+            if record.mask:
+                sample = read_pair(Pair(record.name, record.image, record.mask), survey.classes, survey.layout)
+                found = segmenter.predict(sample.frame)
+                labelled_pixels = sample.truth != IGNORE
+                wrong = (found.class_map != sample.truth) & (found.confidence >= _SURE)
+                record.disagreement = float(wrong[labelled_pixels].mean())
+
+
+def class_pixels(survey: Survey) -> dict[str, list[int]]:
+    """Return the labelled pixels of each class in each labelled split."""
+    totals = {split: np.zeros(len(survey.classes), np.int64) for split in LABELLED}
+    for record in survey.records:
+        if record.truth:
+            totals[record.split] += record.truth.pixels
+    return {split: total.tolist() for split, total in totals.items()}
+
+
+def _examine(record: Record, classes: ClassTable, layout: Layout, quick: bool) -> Record:
+    frame = class_map = None
+    try:
+        frame = read_image(record.image)
+        record.size = (frame.shape[0], frame.shape[1])
+        record.image_header = read_header(record.image)
+    except ImageError as error:
+        record.unreadable[record.image] = str(error)
+    if record.mask:
+        try:
+            record.mask_header = read_header(record.mask)
+            class_map, record.truth = look_at_mask(record.mask, record.mask_header, classes, layout)
+        except (ImageError, MaskError) as error:
+            record.unreadable[record.mask] = str(error)
+    if frame is not None and not quick:
+        record.look = look_at(frame)
+        record.digest = hashlib.blake2b(frame.data, digest_size=16).digest()
+        if class_map is not None and class_map.shape == record.size and not (record.truth and record.truth.error):
+            orientation = record.image_header.orientation if record.image_header else 1
+            record.label = look_at_label(frame, class_map, orientation)
+    return record
+
+
+def _foreign(root: Path, layout: Layout) -> list[Path]:
+    """List the files beside images and masks that are neither, such as HEIC photos, whose suffix nobody reads."""
+    folders = {root / split / folder for split in SPLITS for folder in (layout.images, layout.masks)}
+    return sorted(
+        path
+        for folder in folders
+        if folder.is_dir()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".") and path.suffix.lower() not in IMAGE_SUFFIXES
+    )

@@ -1,0 +1,88 @@
+"""`cook-data synth`: synthetic sets are what they say they are."""
+
+import hashlib
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from cookseg.data.cli import main
+from cookseg.runtime.contract import COOKING
+from cookseg.runtime.dataset import Layout, list_pairs, read_pair
+
+
+def cook_data(*arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory):
+    """A set of 9, 2 and 1 frames of 48x32, and what the command said; train alone needs two sessions."""
+    root = tmp_path_factory.mktemp("synth") / "new" / "set"
+    return root, cook_data("synth", root, "--train", 9, "--val", 2, "--test", 1, "--size", "48x32", "--json")
+
+
+def digest(root):
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_synth_says_what_it_made(synthetic):
+    root, result = synthetic
+    assert (result.exit_code, result.stderr) == (0, "")
+    frames = {"train": 9, "val": 2, "test": 1}
+    assert json.loads(result.stdout) == {"dataset": str(root), "frames": frames, "sessions": 4}
+
+
+def test_synthetic_sets_have_the_standard_layout_and_exact_masks(synthetic):
+    root, _ = synthetic
+    for split, frames in (("train", 9), ("val", 2)):
+        samples = [read_pair(pair, COOKING, Layout()) for pair in list_pairs(root, split, Layout())]
+        assert [(s.truth.shape, s.off_colors) for s in samples] == [((32, 48), 0)] * frames
+    assert sorted(path.name for path in (root / "test").iterdir()) == ["images"]
+    assert len(list((root / "test/images").iterdir())) == 1
+
+
+def test_no_session_is_in_two_splits(synthetic):
+    root, _ = synthetic
+    sessions = {
+        split: {path.stem.rpartition("_")[0] for path in (root / split / "images").iterdir()}
+        for split in ("train", "val", "test")
+    }
+    assert [len(names) for names in sessions.values()] == [2, 1, 1]
+    assert len(set().union(*sessions.values())) == 4
+
+
+def test_the_same_seed_gives_the_same_files(synthetic, tmp_path):
+    options = ["--train", 9, "--val", 2, "--test", 0, "--size", "48x32"]
+    again = cook_data("synth", tmp_path / "again", *options)
+    assert again.exit_code == 0
+    first = {name: digest for name, digest in digest(synthetic[0]).items() if not name.startswith("test")}
+    assert digest(tmp_path / "again") == first
+
+
+def test_another_seed_gives_other_frames(synthetic, tmp_path):
+    assert cook_data("synth", tmp_path, "--train", 1, "--val", 1, "--test", 0, "--size", 32, "--seed", 1).exit_code == 0
+    assert not digest(tmp_path).keys() & digest(synthetic[0]).keys()
+
+
+def test_synth_writes_into_no_folder_in_use(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    result = cook_data("synth", tmp_path, "--train", 1, "--val", 1, "--test", 0, "--size", 32)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert str(tmp_path) in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--size", "0"), ("--size", "-5"), ("--size", "32x0"), ("--train", "0"), ("--val", "0"), ("--seed", "-1")],
+)
+def test_synth_refuses_what_cannot_be_rendered(tmp_path, option):
+    sizes = {"--train": "1", "--val": "1", "--test": "0", "--size": "32"} | dict([option])
+    result = cook_data("synth", tmp_path / "set", *[part for pair in sizes.items() for part in pair])
+    assert result.exit_code == 2
+    assert option[0] in result.stderr
+    assert not (tmp_path / "set").exists()
