@@ -52,7 +52,10 @@ def read_header(path: Path) -> Header:
     data = path.read_bytes()
     match kind := container(data):
         case "JPEG":
-            return _jpeg(data)
+            try:
+                return _jpeg(data)
+            except (struct.error, IndexError) as error:
+                raise ImageError(f"{path} is a truncated JPEG: copy or record it again") from error
         case "PNG":
             orientation = 1
             for chunk, start, end in png_chunks(data):
@@ -77,12 +80,9 @@ def read_header(path: Path) -> Header:
 
 def _jpeg(data: bytes) -> Header:
     model, bits, orientation = "RGB", 8, 1
-    try:
-        for marker, start, end in jpeg_segments(data):
-            if marker in containers.STARTS_OF_FRAME:
-                bits, model = data[start], {1: "grey", 4: "CMYK"}.get(data[start + 5], "RGB")
-            elif marker == 0xE1 and data[start : start + 6] == b"Exif\0\0":
-                orientation = tiff_tags(data[start + 6 : end]).get(ORIENTATION, 1)
-    except (struct.error, IndexError) as error:
-        raise ImageError("is a truncated JPEG") from error
+    for marker, start, end in jpeg_segments(data):
+        if marker in containers.STARTS_OF_FRAME:
+            bits, model = data[start], {1: "grey", 4: "CMYK"}.get(data[start + 5], "RGB")
+        elif marker == 0xE1 and data[start : start + 6] == b"Exif\0\0":
+            orientation = tiff_tags(data[start + 6 : end]).get(ORIENTATION, 1)
     return Header("JPEG", model, bits, orientation, lossy=True)
