@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cookseg.data import split as splitting
 from cookseg.data.doctor import report
 from cookseg.data.doctor.findings import diagnose
 from cookseg.data.doctor.mend import LOG, mend
@@ -120,3 +121,49 @@ def doctor(
     console.emit(as_json, value, lambda: text)
     if bad := [finding for finding in findings if strict or finding.is_error]:
         raise CheckFailedError(f"{fix or data}: {report.summary(bad)}")
+
+
+@main.command(epilog="Example: cook-data split data/sets/mine data/sets/divided --val 0.2 --test 0.1")
+@click.argument("data", type=console.folder_argument)
+@click.argument("out", type=console.folder_path, required=False)
+@click.option(
+    "--val", type=click.FloatRange(0, 0.9, min_open=True), default=0.2, show_default=True, help="Share of val."
+)
+@click.option(
+    "--test", type=click.FloatRange(0, 0.9), default=0.0, show_default=True, help="Share of test, with masks."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same division.")
+@click.option("--dry-run", is_flag=True, help="Only show what each split would get.")
+@session_option
+@console.layout_options
+@console.json_option
+def split(
+    data: Path,
+    out: Path | None,
+    val: float,
+    test: float,
+    seed: int,
+    dry_run: bool,
+    session_pattern: re.Pattern[str],
+    layout: Layout,
+    as_json: bool,
+) -> None:
+    """Divide the labelled frames of DATA into splits of a new set OUT, without cutting a cooking session.
+
+    DATA has train, val or test folders, whose frames are put together first, or images and masks of its own.
+    """
+    if val + test >= 1:
+        raise click.BadParameter(f"--val {val:g} and --test {test:g} leave nothing to train on")
+    if not (out or dry_run):
+        raise click.UsageError("name the folder OUT of the new set, or pass --dry-run")
+    pool = splitting.read_pool(data, layout)
+    division = splitting.divide(pool, (1 - val - test, val, test), session_pattern, seed)
+    shares = {"train": 1 - val - test, "val": val, "test": test}
+    value = splitting.as_json(
+        pool, division, {"seed": seed, "shares": shares, "session_pattern": session_pattern.pattern}
+    )
+    text = splitting.as_text(value)
+    if out and not dry_run:
+        splitting.write(pool, division, out, value)
+        text += f"\n\nwritten to {out}; how it was divided is in {out / splitting.RECORD}"
+    console.emit(as_json, value, lambda: text)
