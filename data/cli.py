@@ -1,6 +1,7 @@
 """`cook-data`: make a synthetic dataset, and check a dataset before training on it."""
 
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,9 @@ from cookseg.data.doctor.survey import judge, survey
 from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern
 from cookseg.data.synthetic import sets as synthesis
 from cookseg.runtime import console
-from cookseg.runtime.dataset import Layout
-from cookseg.runtime.errors import CheckFailedError, InputError
+from cookseg.runtime.contract import COOKING
+from cookseg.runtime.dataset import Layout, read_classes
+from cookseg.runtime.errors import CheckFailedError, InputError, PartialFailureError
 from cookseg.runtime.files import new_folder
 from cookseg.runtime.segmenter import Segmenter
 
@@ -157,13 +159,71 @@ def split(
     if not (out or dry_run):
         raise click.UsageError("name the folder OUT of the new set, or pass --dry-run")
     pool = splitting.read_pool(data, layout)
-    division = splitting.divide(pool, (1 - val - test, val, test), session_pattern, seed)
-    shares = {"train": 1 - val - test, "val": val, "test": test}
-    value = splitting.as_json(
-        pool, division, {"seed": seed, "shares": shares, "session_pattern": session_pattern.pattern}
-    )
+    shares = {"train": round(1 - val - test, 9), "val": val, "test": test}
+    division = splitting.divide(pool, list(shares.values()), session_pattern, seed)
+    settings = {"seed": seed, "shares": shares, "session_pattern": session_pattern.pattern}
+    value = splitting.as_json(pool, division, settings)
     text = splitting.as_text(value)
     if out and not dry_run:
         splitting.write(pool, division, out, value)
         text += f"\n\nwritten to {out}; how it was divided is in {out / splitting.RECORD}"
     console.emit(as_json, value, lambda: text)
+
+
+@main.command(
+    "import", epilog="Example: cook-data import annotations.json data/sets/mine --map 'ladle=stirrer,egg=food'"
+)
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("out", type=console.folder_path)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["auto", "coco", "yolo", "labelme", "cvat", "index"]),
+    default="auto",
+    show_default=True,
+    help="index is masks of class indices, or of colours with a --table.",
+)
+@click.option("--images", type=console.folder_argument, help="Folder of the images, if not beside.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test"]),
+    default="train",
+    show_default=True,
+    help="Split of what SOURCE puts into none.",
+)
+@click.option("--map", "mapping", default="", help="LABEL=CLASS,...; * is every other label; also =ignore and =none.")
+@click.option("--classes", type=console.file_path, help="classes.json of the new set.  [default: the cooking classes]")
+@click.option("--unlabelled", default="", help="Class of pixels without a shape, or ignore.  [default: the background]")
+@click.option("--order", default="file", show_default=True, help="What is drawn last: file, area or CLASS,CLASS,...")
+@click.option(
+    "--table", type=console.file_path, help="Labels of indices or colours: lines of `3 egg` or `255 0 0 egg`."
+)
+@console.json_option
+def import_set(
+    source: Path,
+    out: Path,
+    kind: str,
+    images: Path | None,
+    split: str,
+    mapping: str,
+    classes: Path | None,
+    unlabelled: str,
+    order: str,
+    table: Path | None,
+    as_json: bool,
+) -> None:
+    """Write what SOURCE, a file or folder of a labelling tool, holds into OUT, a new set.
+
+    What cannot be converted is left out and named (exit 5).
+    """
+    with console.require_extra("import"):
+        from cookseg.data.importers import convert, readers, rules  # noqa: PLC0415 - of an extra
+    with tempfile.TemporaryDirectory() as scratch:
+        kind, found = readers.read(source, kind, images, split, table, Path(scratch))
+        table_of_classes = read_classes(classes) if classes else COOKING
+        chosen = rules.make_rules(found, table_of_classes, mapping, unlabelled, order)
+        results = convert.convert(found, chosen, out)
+    value = {"dataset": str(out), "format": kind, **convert.summary(found, chosen, results)}
+    console.emit(as_json, value, lambda: convert.as_text(value))
+    if failures := value["failures"]:
+        raise PartialFailureError(f"{len(failures)} could not be imported:\n{console.bullets(failures)}")

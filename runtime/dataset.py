@@ -72,11 +72,18 @@ def load_classes(root: Path) -> ClassTable:
     if not root.is_dir():
         raise DatasetError(f"{root}: no such dataset folder; it should hold train/images, train/masks and so on")
     path = root / "classes.json"
-    if not path.exists():
-        return COOKING
+    return read_classes(path) if path.exists() else COOKING
+
+
+def read_classes(path: Path) -> ClassTable:
+    """Read a class table.
+
+    Raises:
+        InputError: The file is not a valid class table.
+    """
     try:
         return ClassTable.from_dict(json.loads(path.read_text("utf-8-sig")))
-    except (InputError, ValueError, AttributeError) as error:
+    except (InputError, ValueError, AttributeError, OSError) as error:
         raise InputError(f"{path}: {error}") from error
 
 

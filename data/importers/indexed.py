@@ -1,0 +1,78 @@
+"""Masks of indices or of colours with a table of what they mean, as CamVid and Pascal VOC have them."""
+
+import re
+from pathlib import Path
+
+from cookseg.data.importers.frames import Frame, Source, read_json, split_in
+from cookseg.runtime.dataset import list_images
+from cookseg.runtime.errors import InputError
+
+_LINE = re.compile(r"""^\s*(\d+)[\s,;]+(?:(\d+)[\s,;]+(\d+)[\s,;]+)?["']?(.+?)["']?\s*$""")
+
+
+def read(source: Path, images: Path | None, split: str, table: Path | None) -> Source:
+    """Pair the masks below a folder with the images of the same name.
+
+    Args:
+        source: Folder of the masks; a sub-folder named train, val or test tells the split of what it holds.
+        images: Folder of the images, with the same sub-folders.
+        split: Split of what no folder tells.
+        table: The labels of indices or of colours; see `read_table`. Without it, indices are their own labels.
+
+    Raises:
+        InputError: A folder or the table is missing or damaged.
+    """
+    if not images:
+        raise InputError(f"{source}: name the folder of the images that these masks belong to with --images")
+    found = Source()
+    if table:
+        found.values, found.colors = read_table(table)
+    else:
+        found.values = {value: str(value) for value in range(256)}
+    if not images.is_dir():
+        raise InputError(f"{images}: no such folder of images")
+    masks = {path.relative_to(source).with_suffix("").as_posix(): path for path in list_images(source)}
+    for image in list_images(images):
+        name = image.relative_to(images).with_suffix("").as_posix()
+        choices = (name, name.replace("/images/", "/masks/"), name.replace("/images/", "/labels/"), f"{name}_L")
+        mask = next((masks[choice] for choice in choices if choice in masks and masks[choice] != image), None)
+        if mask is None:
+            found.unlabelled.append(image)
+            continue
+        told = split_in(name.partition("/")[0]) if "/" in name else None
+        below = name.partition("/")[2] if told else name
+        found.frames.append(Frame(told or split, below.removeprefix("images/"), image, mask=mask))
+    return found
+
+
+def read_table(path: Path) -> tuple[dict[int, str], dict[tuple[int, int, int], str]]:
+    """Read a table of labels: lines of ``index name`` or ``r g b name``, or a JSON list of names or object of them.
+
+    Numbers and names may be parted by spaces, commas or semicolons. A line that does not start with a number, such as a
+    heading, is left out.
+
+    Returns:
+        The label of each index, and the label of each RGB colour; one of the two is empty.
+
+    Raises:
+        InputError: The table holds no label.
+    """
+    if path.suffix.lower() == ".json":
+        value = read_json(path)
+        entries = value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else [])
+        try:
+            return {int(index): str(name) for index, name in entries}, {}
+        except ValueError as error:
+            raise InputError(f"{path}: the keys should be indices: {error}") from error
+    values: dict[int, str] = {}
+    colors: dict[tuple[int, int, int], str] = {}
+    for line in path.read_text("utf-8-sig").splitlines():
+        if match := _LINE.match(line):
+            first, second, third, name = match.groups()
+            if second and third:
+                colors[int(first), int(second), int(third)] = name
+            else:
+                values[int(first)] = name
+    if bool(values) == bool(colors):
+        raise InputError(f"{path}: a table has lines such as `3 spatula`, or such as `255 0 0 spatula`, not both")
+    return values, colors
