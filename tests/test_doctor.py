@@ -310,7 +310,6 @@ class TestFindings:
         assert set(found) <= ALSO.get(plant, set())
         assert all(frame.image.stem in file for names in found.values() for file in names)
         assert code == (3 if KINDS[name].severity == "error" else 0)
-        assert doctor(clean, "--strict")[0] == 3
 
     def test_all_faults_at_once_are_found_in_their_files(self, clean):
         """Each fault in a frame of its own, in a set that is large enough for all."""

@@ -4,6 +4,7 @@ Everything here is evidence and no proof, so a mask is only reported where the f
 limits were set on exact synthetic masks, which give none of these, and on the same masks with faults planted.
 """
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -81,9 +82,10 @@ def look_at_label(frame: UInt8Array, class_map: UInt8Array, orientation: int = 1
 def edge_strength(frame: UInt8Array) -> FloatArray:
     """Return the gradient of the channel in which it is largest, (H, W) float32, without its highest peaks."""
     blurred = cv2.GaussianBlur(frame, (0, 0), 1.0)
-    dx, dy = (cv2.Scharr(blurred, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
-    strength = np.sqrt((dx * dx + dy * dy).max(axis=2))
-    return np.minimum(strength, np.percentile(strength, 98))
+    slopes = (cv2.magnitude(*(cv2.Scharr(c, cv2.CV_32F, dx, 1 - dx) for dx in (1, 0))) for c in cv2.split(blurred))
+    strength = functools.reduce(cv2.max, slopes)
+    peak = np.percentile(strength[::4, ::4], 98)  # a sixteenth of the pixels tells as much
+    return np.asarray(cv2.min(strength, float(peak)), np.float32)
 
 
 def outlines(class_map: UInt8Array) -> BoolArray:

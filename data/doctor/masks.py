@@ -69,7 +69,10 @@ def look_at_mask(path: Path, header: Header, classes: ClassTable, layout: Layout
     pixels = read_mask_image(path, indices=layout.mask_format == "index")
     size = (pixels.shape[0], pixels.shape[1])
     try:
-        class_map, off_pixels = read_mask(path, classes, layout.mask_format)
+        if layout.mask_format == "color" and pixels.ndim == 3:
+            class_map, off_pixels = from_colors(pixels, classes, str(path))
+        else:
+            class_map, off_pixels = read_mask(path, classes, layout.mask_format)
         error = None
     except MaskError as refused:
         error = str(refused)
