@@ -1,4 +1,4 @@
-"""`cook-data`: make a synthetic dataset, and check a dataset before training on it."""
+"""`cook-data`: render, import, divide and check datasets."""
 
 import re
 import tempfile
@@ -28,7 +28,7 @@ from cookseg.runtime.segmenter import Segmenter
 @click.group(cls=console.Group, epilog="Example: cook-data synth data/sets/demo && cook-data doctor data/sets/demo")
 @console.version_option
 def main() -> None:
-    """Make and check datasets."""
+    """Render, import, divide and check datasets."""
 
 
 def _usable(check: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:

@@ -1,5 +1,6 @@
 """The README keeps its word: every command in it is run, here or by CI."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -45,6 +46,22 @@ def test_ci_runs_what_the_tests_cannot(command):
     assert any(all(word in line for word in words) for line in (ROOT / ELSEWHERE[command]).read_text().splitlines())
 
 
+def write_coco(folder, images):
+    """Frames of four sessions, each with a spatula, a thermometer and a growing egg."""
+    folder.mkdir(parents=True)
+    names = ["spatula", "egg", "thermometer"]
+    value = {"images": [], "annotations": [], "categories": [{"id": i, "name": name} for i, name in enumerate(names)]}
+    for number, image in enumerate(sorted(images.iterdir())):
+        shutil.copy(image, folder / f"egg_{number // 2}_{number}.jpg")
+        value["images"].append({"id": number, "file_name": f"egg_{number // 2}_{number}.jpg"})
+        for category in range(3):
+            left, top, right, bottom = 20 * category, 10, 20 * category + 15, 30 + 4 * number
+            polygon = [left, top, right, top, right, bottom, left, bottom]
+            entry = {"id": len(value["annotations"]), "image_id": number, "category_id": category}
+            value["annotations"].append({**entry, "segmentation": [polygon]})
+    (folder / "instances.json").write_text(json.dumps(value))
+
+
 @pytest.mark.integration
 def test_every_command_works_as_written(scenes, model, tmp_path):
     """In one folder, in the README's order, as a user would."""
@@ -61,6 +78,7 @@ def test_every_command_works_as_written(scenes, model, tmp_path):
             shutil.copy(mask, beside / split / f"{image.stem}_mask.png")
             shutil.copy(image, indexed / split / "images")
             cv2.imwrite(str(indexed / split / "masks" / mask.name), read_image(mask).argmax(axis=2))
+    write_coco(tmp_path / "labels/coco", mine / "train/images")
     path = f"{BIN}:/usr/bin:/bin"
     for command in commands():
         if command in ELSEWHERE:
