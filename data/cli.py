@@ -63,7 +63,10 @@ session_option = click.option(
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same dataset.")
 @console.json_option
 def synth(out: Path, train: int, val: int, test: int, as_json: bool, **options: Any) -> None:
-    """Render a synthetic cooking dataset with exact masks into OUT, a new folder."""
+    """Render a synthetic dataset with exact masks.
+
+    OUT is a new folder.
+    """
     counts = {"train": train, "val": val, "test": test}
     with new_folder(out) as folder:
         shots = synthesis.plan_shots(folder, synthesis.Plan(counts, **options))
@@ -100,9 +103,9 @@ def doctor(
     layout: Layout,
     as_json: bool,
 ) -> None:
-    """Look at every file of DATA: exit 3 if anything would spoil a training run.
+    """Find what in DATA would spoil a training run.
 
-    Nothing in DATA is changed. With --fix, the exit code is that of the mended copy.
+    Nothing in DATA is changed. Errors are exit 3, warnings are not; with --fix, the mended copy counts.
     """
     segmenter = Segmenter.load(model, device) if model else None
     found = survey(data, layout, session_pattern)
@@ -150,9 +153,10 @@ def split(
     layout: Layout,
     as_json: bool,
 ) -> None:
-    """Divide the labelled frames of DATA into splits of a new set OUT, without cutting a cooking session.
+    """Divide a dataset by cooking session.
 
-    DATA has train, val or test folders, whose frames are put together first, or images and masks of its own.
+    No session is cut, and every split of OUT, a new folder, gets its share of each class. DATA has train, val or test
+    folders, whose frames are put together first, or images and masks of its own.
     """
     if val + test >= 1:
         raise click.BadParameter(f"--val {val:g} and --test {test:g} leave nothing to train on")
@@ -212,9 +216,9 @@ def import_set(
     table: Path | None,
     as_json: bool,
 ) -> None:
-    """Write what SOURCE, a file or folder of a labelling tool, holds into OUT, a new set.
+    """Make a dataset of what a labelling tool wrote.
 
-    What cannot be converted is left out and named (exit 5).
+    SOURCE is its file or folder, OUT a new folder. What cannot be converted is left out and named (exit 5).
     """
     with console.require_extra("import"):
         from cookseg.data.importers import convert, readers, rules  # noqa: PLC0415 - of an extra

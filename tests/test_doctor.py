@@ -432,6 +432,14 @@ class TestDetails:
         frame.change_mask(np.zeros_like)
         assert doctor(clean) == (3, {"unlabelled": [{"file": frame.names(frame.mask)[0]}]})
 
+    def test_indices_that_pass_for_the_ignore_colour_are_found(self, clean):
+        """0, 1 and 2 are nearly black; where that is the ignore colour, the mask would be read without an error."""
+        (clean / "classes.json").write_text(json.dumps({**COOKING.to_dict(), "ignore_color": [0, 0, 0]}))
+        frame = Frame(clean, "train", 0)
+        indices(frame)
+        code, findings = doctor(clean)
+        assert (code, files(findings)) == (3, dict.fromkeys(("unlabelled", "off-colors"), frame.names(frame.mask)))
+
     def test_other_layouts_are_read_with_the_options_that_describe_them(self, clean):
         for path in list(clean.glob("*/masks/*.png")):
             save(path.parent.parent / f"{path.stem}_L.png", read_image(path).argmax(axis=2))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cookseg.data.doctor.labels import BoolArray, outlines
-from cookseg.data.headers import Header
+from cookseg.data.headers import Header, read_header
 from cookseg.runtime.contract import IGNORE, ClassTable, Color
 from cookseg.runtime.dataset import Layout
 from cookseg.runtime.errors import MaskError
@@ -56,7 +56,7 @@ class MaskLook:
     blocks: int = 1
 
 
-def look_at_mask(path: Path, header: Header, classes: ClassTable, layout: Layout) -> tuple[UInt8Array | None, MaskLook]:
+def look_at_mask(path: Path, classes: ClassTable, layout: Layout) -> tuple[UInt8Array | None, MaskLook]:
     """Read a mask, however wrong its colours are.
 
     Returns:
@@ -69,10 +69,10 @@ def look_at_mask(path: Path, header: Header, classes: ClassTable, layout: Layout
     pixels = read_mask_image(path, indices=layout.mask_format == "index")
     size = (pixels.shape[0], pixels.shape[1])
     try:
-        if layout.mask_format == "color" and pixels.ndim == 3:
-            class_map, off_pixels = from_colors(pixels, classes, str(path))
-        else:
+        if layout.mask_format == "index" or pixels.ndim == 2:
             class_map, off_pixels = read_mask(path, classes, layout.mask_format)
+        else:
+            class_map, off_pixels = from_colors(pixels, classes, str(path))
         error = None
     except MaskError as refused:
         error = str(refused)
@@ -82,11 +82,13 @@ def look_at_mask(path: Path, header: Header, classes: ClassTable, layout: Layout
     counts = np.bincount(class_map.ravel(), minlength=256).tolist()
     off_colors: tuple[OffColor, ...] = ()
     cause = ""
-    if off_pixels and pixels.ndim == 3:
+    if off_pixels:
+        if pixels.ndim == 2:
+            pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
         off = (pixels != colorize(class_map, classes)).any(axis=2)
         codes, repeats = np.unique(pixels[off].astype(np.int64) @ [1 << 16, 1 << 8, 1], return_counts=True)
         off_colors = _commonest(codes, repeats, classes)
-        cause = _cause(off, len(codes), class_map, header)
+        cause = _cause(off, len(codes), class_map, read_header(path))
     shares = tuple(counts[: len(classes)])
     return class_map, MaskLook(
         size, shares, counts[IGNORE], error, off_pixels, off_colors, cause, _block_side(class_map)

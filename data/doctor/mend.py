@@ -125,7 +125,7 @@ def _mend_mask(record: Record, mask: Path, classes: ClassTable, layout: Layout) 
     header, size = record.mask_header, record.size
     if header is None or size is None or record.truth is None:
         raise MaskError("it was not read")
-    class_map, look = look_at_mask(mask, header, classes, layout)
+    class_map, look = look_at_mask(mask, classes, layout)
     if class_map is None:
         other = replace(layout, mask_format="color" if layout.mask_format == "index" else "index")
         class_map, _ = read_mask(mask, classes, other.mask_format)

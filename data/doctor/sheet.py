@@ -113,9 +113,9 @@ def _tile(record: Record, remarks: list[str], survey: Survey) -> _Tile:
 
 
 def _class_map(record: Record, survey: Survey) -> UInt8Array | None:
-    if record.mask and record.mask_header:
+    if record.mask:
         with suppress(ImageError, MaskError):
-            return look_at_mask(record.mask, record.mask_header, survey.classes, survey.layout)[0]
+            return look_at_mask(record.mask, survey.classes, survey.layout)[0]
     return None
 
 

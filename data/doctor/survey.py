@@ -158,8 +158,8 @@ def _examine(record: Record, classes: ClassTable, layout: Layout, quick: bool) -
         record.unreadable[record.image] = str(error)
     if record.mask:
         try:
+            class_map, record.truth = look_at_mask(record.mask, classes, layout)
             record.mask_header = read_header(record.mask)
-            class_map, record.truth = look_at_mask(record.mask, record.mask_header, classes, layout)
         except (ImageError, MaskError) as error:
             record.unreadable[record.mask] = str(error)
     if frame is not None and not quick:
