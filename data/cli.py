@@ -16,12 +16,14 @@ from cookseg.data.doctor.mend import LOG, mend
 from cookseg.data.doctor.sheet import require_sheet_suffix, write_sheet
 from cookseg.data.doctor.survey import judge, survey
 from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern
+from cookseg.data.standard import require_new_set
 from cookseg.data.synthetic import sets as synthesis
 from cookseg.runtime import console
 from cookseg.runtime.contract import COOKING
-from cookseg.runtime.dataset import Layout, read_classes
+from cookseg.runtime.dataset import Layout, load_classes, read_classes
 from cookseg.runtime.errors import CheckFailedError, InputError, PartialFailureError
-from cookseg.runtime.files import new_folder
+from cookseg.runtime.evaluation import require_same_classes
+from cookseg.runtime.files import new_folder, require_unused
 from cookseg.runtime.segmenter import Segmenter
 
 
@@ -107,7 +109,11 @@ def doctor(
 
     Nothing in DATA is changed. Errors are exit 3, warnings are not; with --fix, the mended copy counts.
     """
+    if fix:
+        require_new_set(fix, data)
     segmenter = Segmenter.load(model, device) if model else None
+    if segmenter:
+        require_same_classes(segmenter.contract.classes, load_classes(data))
     found = survey(data, layout, session_pattern)
     if segmenter:
         judge(found, segmenter)
@@ -162,6 +168,8 @@ def split(
         raise click.BadParameter(f"--val {val:g} and --test {test:g} leave nothing to train on")
     if not (out or dry_run):
         raise click.UsageError("name the folder OUT of the new set, or pass --dry-run")
+    if out:
+        require_new_set(out, data)
     pool = splitting.read_pool(data, layout)
     shares = {"train": round(1 - val - test, 9), "val": val, "test": test}
     division = splitting.divide(pool, list(shares.values()), session_pattern, seed)
@@ -220,6 +228,7 @@ def import_set(
 
     SOURCE is its file or folder, OUT a new folder. What cannot be converted is left out and named (exit 5).
     """
+    require_unused(out)
     with console.require_extra("import"):
         from cookseg.data.importers import convert, readers, rules  # noqa: PLC0415 - of an extra
     with tempfile.TemporaryDirectory() as scratch:

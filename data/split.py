@@ -18,11 +18,12 @@ import numpy.typing as npt
 
 from cookseg.data.parallel import map_on_cores
 from cookseg.data.sessions import natural_key, session_of
+from cookseg.data.standard import require_new_set
 from cookseg.data.stratify import assign
 from cookseg.runtime import console
 from cookseg.runtime.contract import ClassTable
 from cookseg.runtime.dataset import Layout, Pair, list_images, list_pairs, load_classes
-from cookseg.runtime.errors import DatasetError, InputError
+from cookseg.runtime.errors import DatasetError
 from cookseg.runtime.files import new_folder, write_atomically
 from cookseg.runtime.masks import read_mask
 
@@ -152,8 +153,7 @@ def write(pool: Pool, division: Division, out: Path, record: dict[str, Any]) -> 
     Raises:
         InputError: The folder holds something, lies inside the pool's, or cannot be written.
     """
-    if pool.root.resolve() in (out.resolve(), *out.resolve().parents):
-        raise InputError(f"{out} lies inside the dataset {pool.root}, which is not changed: name another folder")
+    require_new_set(out, pool.root)
     suffix = pool.layout.mask_suffix
     with new_folder(out) as folder, console.progress(pool.pairs, "copying", len(pool.pairs)) as bar:
         for pair, split in zip(bar, division.splits, strict=True):

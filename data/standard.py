@@ -13,9 +13,21 @@ from pathlib import Path
 
 from cookseg.data.headers import read_header
 from cookseg.runtime.contract import COOKING, ClassTable
-from cookseg.runtime.files import write_atomically
+from cookseg.runtime.errors import InputError
+from cookseg.runtime.files import require_unused, write_atomically
 from cookseg.runtime.images import UInt8Array, read_image, write_png
 from cookseg.runtime.masks import colorize
+
+
+def require_new_set(out: Path, root: Path) -> None:
+    """Refuse a folder for a dataset made from another one that holds something, or lies inside that.
+
+    Raises:
+        InputError: It does.
+    """
+    if root.resolve() in (out.resolve(), *out.resolve().parents):
+        raise InputError(f"{out} lies inside the dataset {root}, which is not changed: name another folder")
+    require_unused(out)
 
 
 def write_classes(root: Path, classes: ClassTable) -> None:

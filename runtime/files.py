@@ -37,6 +37,16 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
             temporary.unlink()
 
 
+def require_unused(path: Path) -> None:
+    """Refuse a folder that holds something.
+
+    Raises:
+        InputError: It does, or a file has its name.
+    """
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{path}: this folder is not empty: name a new one, or remove it first")
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder to fill, which gets the wanted name when the body has ended without an error.
@@ -44,8 +54,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         InputError: The folder is there already and holds something, or cannot be made.
     """
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise InputError(f"{path}: this folder is not empty: name a new one, or remove it first")
+    require_unused(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         temporary.mkdir(parents=True)

@@ -440,6 +440,15 @@ class TestDetails:
         code, findings = doctor(clean)
         assert (code, files(findings)) == (3, dict.fromkeys(("unlabelled", "off-colors"), frame.names(frame.mask)))
 
+    def test_a_test_split_with_masks_is_examined_like_the_others(self, clean):
+        for path in (clean / "test/images").iterdir():
+            save(clean / "test/masks" / f"{path.stem}.png", np.full((240, 320, 3), GREEN))
+        Frame(clean, "test", 1).mask.unlink()
+        frame = Frame(clean, "test", 0)
+        assert files(doctor(clean)[1]) == {"one-class": frame.names(frame.mask)}
+        small_mask(frame)
+        assert doctor(clean)[1].keys() == {"size-differs", "one-class"}
+
     def test_other_layouts_are_read_with_the_options_that_describe_them(self, clean):
         for path in list(clean.glob("*/masks/*.png")):
             save(path.parent.parent / f"{path.stem}_L.png", read_image(path).argmax(axis=2))
@@ -572,6 +581,14 @@ class TestFix:
         assert result.exit_code == 1
         assert "inside" in result.stderr
         assert digest(clean) == before
+
+    def test_a_folder_in_use_is_refused_before_anything_is_read(self, clean, tmp_path):
+        (tmp_path / "used").mkdir()
+        (tmp_path / "used/notes.txt").write_text("mine")
+        (clean / "classes.json").write_text("{")
+        result = cook_data("doctor", clean, "--fix", tmp_path / "used")
+        assert result.exit_code == 1
+        assert "used: this folder is not empty" in result.stderr
 
     def test_what_cannot_be_mended_is_exit_3(self, clean, tmp_path):
         for path in (clean / "train/masks").iterdir():

@@ -127,6 +127,15 @@ class TestFormats:
         assert names == ["pan_1", "pan_2"]
         assert_same_but_for_edges(truth(tmp_path / "new", number=1), (area(EGG), FOOD))
 
+    def test_labelme_files_of_one_name_stay_in_their_folders(self, golden, tmp_path):
+        for folder in ("train/monday", "train/tuesday", "val"):
+            shutil.copytree(golden / "labelme", tmp_path / "all" / folder)
+        result = run(tmp_path / "all", tmp_path / "new", "--map", MAP)
+        assert result.exit_code == 0, result.stderr
+        names = [pair.name for pair in list_pairs(tmp_path / "new", "train", Layout())]
+        assert names == ["monday/pan_1", "monday/pan_2", "tuesday/pan_1", "tuesday/pan_2"]
+        assert len(list_pairs(tmp_path / "new", "val", Layout())) == 2
+
     def test_what_has_no_area_is_noted(self, golden, tmp_path):
         result = run(golden / "labelme", tmp_path / "new", "--map", MAP)
         assert "note: shapes without an area were left out: 1 line" in result.stdout

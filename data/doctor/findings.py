@@ -10,7 +10,7 @@ from typing import Any
 from cookseg.data.doctor import duplicates
 from cookseg.data.doctor.catalogue import KINDS, Kind
 from cookseg.data.doctor.masks import Size
-from cookseg.data.doctor.survey import SPLITS, Record, Survey, class_pixels
+from cookseg.data.doctor.survey import LABELLED, SPLITS, Record, Survey, class_pixels
 from cookseg.runtime.contract import IGNORE
 
 Cell = str | int | float
@@ -101,15 +101,16 @@ def _files(survey: Survey) -> _Found:
             yield "mask-without-image", 0, Row((_name(survey, path),))
         for one, other in listing.clashes:
             yield "same-name", 0, Row((_name(survey, one), _name(survey, other)))
-        if not listing.pairs:
+        if not listing.pairs and split in LABELLED:
             yield "empty-split", 0, Row((split, len(listing.images_alone), len(listing.masks_alone)))
     for path in survey.foreign:
         yield "unread-files", 0, Row((_name(survey, path),))
 
 
 def _classes(survey: Survey) -> _Found:
-    for split, totals in class_pixels(survey).items():
-        for name, pixels in zip(survey.classes.names, totals, strict=True):
+    totals = class_pixels(survey)
+    for split in LABELLED:
+        for name, pixels in zip(survey.classes.names, totals[split], strict=True):
             if not pixels and survey.listings[split].pairs:
                 yield f"class-not-in-{split}", 0, Row((name,))
 

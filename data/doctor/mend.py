@@ -18,11 +18,11 @@ from cookseg.data.doctor.findings import is_scaled
 from cookseg.data.doctor.masks import look_at_mask
 from cookseg.data.doctor.survey import Record, Survey
 from cookseg.data.parallel import map_on_cores
-from cookseg.data.standard import with_ignore_color, write_classes, write_image, write_mask
+from cookseg.data.standard import require_new_set, with_ignore_color, write_classes, write_image, write_mask
 from cookseg.runtime import console
 from cookseg.runtime.contract import IGNORE, ClassTable
 from cookseg.runtime.dataset import Layout
-from cookseg.runtime.errors import InputError, MaskError
+from cookseg.runtime.errors import MaskError
 from cookseg.runtime.files import new_folder, write_atomically
 from cookseg.runtime.images import UInt8Array, turn
 from cookseg.runtime.masks import read_mask
@@ -57,8 +57,7 @@ def mend(survey: Survey, out: Path) -> list[Change]:
     Raises:
         InputError: The folder holds something, lies inside the dataset, or cannot be written.
     """
-    if survey.root.resolve() in (out.resolve(), *out.resolve().parents):
-        raise InputError(f"{out} lies inside the dataset {survey.root}, which is not changed: name another folder")
+    require_new_set(out, survey.root)
     table = survey.classes
     if any(record.truth and record.truth.ignored for record in survey.records):
         table = with_ignore_color(table)

@@ -27,7 +27,7 @@ def as_json(survey: Survey, findings: Sequence[Finding]) -> dict[str, Any]:
             "sessions": len({record.session for record in records if record.session}),
             "sizes": {f"{size[1]}x{size[0]}": count for size, count in sizes.most_common() if size},
         }
-        if split in LABELLED:
+        if any(record.mask for record in records) or split in LABELLED:
             splits[split]["pixels"] = dict(zip(survey.classes.names, pixels[split], strict=True))
     return {"dataset": str(survey.root), "splits": splits, "findings": [finding.to_dict() for finding in findings]}
 

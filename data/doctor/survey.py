@@ -7,7 +7,7 @@ into memory.
 import functools
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,6 @@ from cookseg.runtime import console
 from cookseg.runtime.contract import IGNORE, ClassTable
 from cookseg.runtime.dataset import Layout, Listing, Pair, list_images, list_split, load_classes, read_pair
 from cookseg.runtime.errors import ImageError, MaskError
-from cookseg.runtime.evaluation import require_same_classes
 from cookseg.runtime.images import IMAGE_SUFFIXES, read_image
 from cookseg.runtime.segmenter import Segmenter
 
@@ -77,7 +76,7 @@ class Survey:
         root: Its folder.
         layout: Its layout.
         classes: Its class table.
-        listings: Files of train and val as they pair up.
+        listings: Files of each split as they pair up; images of test may be without masks.
         records: All frames that have what their split needs.
         foreign: Files in the folders that no command reads.
     """
@@ -105,16 +104,17 @@ def survey(root: Path, layout: Layout, sessions: re.Pattern[str], *, quick: bool
     """
     classes = load_classes(root)
     listings = {split: list_split(root, split, layout) for split in LABELLED}
+    unlabelled: list[Path] = []
+    if (root / "test" / layout.images).is_dir() and not quick:
+        listings["test"], unlabelled = _list_test(root, layout)
     records = [
         Record(split, pair.name, session_of(pair.name, sessions), pair.image, pair.mask)
         for split, listing in listings.items()
         for pair in listing.pairs
     ]
-    test = root / "test" / layout.images
-    if test.is_dir() and not quick:
-        for image in list_images(test):
-            name = image.relative_to(test).with_suffix("").as_posix()
-            records.append(Record("test", name, session_of(name, sessions), image, None))
+    for image in unlabelled:
+        name = image.relative_to(root / "test" / layout.images).with_suffix("").as_posix()
+        records.append(Record("test", name, session_of(name, sessions), image, None))
     examine = functools.partial(_examine, classes=classes, layout=layout, quick=quick)
     with console.progress(map_on_cores(examine, records), "checking", len(records)) as bar:
         records = list(bar)
@@ -122,12 +122,10 @@ def survey(root: Path, layout: Layout, sessions: re.Pattern[str], *, quick: bool
 
 
 def judge(survey: Survey, segmenter: Segmenter) -> None:
-    """Let a model say of which masks it is sure that they are wrong: fills in `Record.disagreement`.
+    """Let a model, of the dataset's classes, say of which masks it is sure that they are wrong.
 
-    Raises:
-        ModelError: The model has other classes than the dataset.
+    Fills in `Record.disagreement`.
     """
-    require_same_classes(segmenter.contract.classes, survey.classes)
     labelled = [record for record in survey.records if record.label and record.mask]
     with console.progress(labelled, "comparing", len(labelled)) as bar:
         for record in bar:
@@ -141,11 +139,20 @@ def judge(survey: Survey, segmenter: Segmenter) -> None:
 
 def class_pixels(survey: Survey) -> dict[str, list[int]]:
     """Return the labelled pixels of each class in each labelled split."""
-    totals = {split: np.zeros(len(survey.classes), np.int64) for split in LABELLED}
+    totals = {split: np.zeros(len(survey.classes), np.int64) for split in survey.listings}
     for record in survey.records:
         if record.truth:
             totals[record.split] += record.truth.pixels
     return {split: total.tolist() for split, total in totals.items()}
+
+
+def _list_test(root: Path, layout: Layout) -> tuple[Listing, list[Path]]:
+    """List the test split: what has masks there, as train and val, and the images that need none."""
+    folder = root / "test" / layout.images
+    if layout.images == layout.masks or not (root / "test" / layout.masks).is_dir():
+        return Listing([], [], [], []), list_images(folder)
+    listing = list_split(root, "test", layout)
+    return replace(listing, images_alone=[]), listing.images_alone
 
 
 def _examine(record: Record, classes: ClassTable, layout: Layout, quick: bool) -> Record:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,10 @@ def read(source: Path, images: Path | None, split: str, scratch: Path) -> Source
         told = next((name for part in below.parts[:-1] if (name := split_in(part))), split)
         try:
             value = _read_file(path)
-            folder = scratch / below.parent
-            found.frames.append(_frame(path, value, Images([images or path.parent]), folder, told, skipped))
+            frame = _frame(path, value, Images([images or path.parent]), scratch / below.parent, skipped)
+            inside = Path(*(part for part in below.parent.parts if not split_in(part)))
+            name = frame.name if images else (inside / frame.name).as_posix()
+            found.frames.append(replace(frame, split=told, name=name))
         except (InputError, KeyError, TypeError, ValueError) as error:
             found.failures.append(str(error) if str(path) in str(error) else f"{path}: {error}")
     if not paths:
@@ -68,9 +71,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     return value
 
 
-def _frame(
-    path: Path, value: dict[str, Any], images: Images, scratch: Path, split: str, skipped: Counter[str]
-) -> Frame:
+def _frame(path: Path, value: dict[str, Any], images: Images, scratch: Path, skipped: Counter[str]) -> Frame:
     try:
         image, name = images.find(str(value["imagePath"]))
     except InputError:
@@ -88,7 +89,7 @@ def _frame(
             skipped[str(shape.get("shape_type"))] += 1
         else:
             shapes.append(Shape(str(shape["label"]), segmentation))
-    return Frame(split, name, image, tuple(shapes), size)
+    return Frame("", name, image, tuple(shapes), size)
 
 
 def _segmentation(shape: dict[str, Any], size: Size | None) -> Segmentation | None:

@@ -19,7 +19,7 @@ def find_config(source: Path) -> Path | None:
     """Return the YAML file that describes a dataset, or None."""
     if source.is_file():
         return source if source.suffix in (".yaml", ".yml") else None
-    found = sorted([*source.glob("*.yaml"), *source.glob("*.yml")])
+    found = [path for path in sorted(source.glob("*.y*ml")) if b"names" in path.read_bytes()]
     return next((path for path in found if path.stem == "data"), found[0] if found else None)
 
 
