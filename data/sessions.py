@@ -51,7 +51,7 @@ def session_of(name: str, pattern: re.Pattern[str] = _DEFAULT) -> str | None:
     path = PurePosixPath(name)
     match = pattern.fullmatch(path.name)
     word = (match["session"] or "") if match else ""
-    if pattern is _DEFAULT and _NO_SESSION.fullmatch(word):
+    if pattern == _DEFAULT and _NO_SESSION.fullmatch(word):
         word = ""
     return str(path.parent / word) if word or path.parent.name else None
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import re
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cookseg.data.cli import main
-from cookseg.data.sessions import natural_key
+from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern, natural_key, session_of
 from cookseg.data.stratify import assign
 from cookseg.runtime.contract import COOKING
 
@@ -222,6 +223,15 @@ def test_any_two_names_can_be_compared(one, other):
     assert (natural_key(one) < natural_key(other)) + (natural_key(other) < natural_key(one)) == (one != other) or (
         natural_key(one) == natural_key(other)
     )
+
+
+def test_the_default_pattern_is_known_again_when_it_is_compiled_anew():
+    again = compile_pattern(DEFAULT_PATTERN)
+    re.purge()
+    fresh = compile_pattern(DEFAULT_PATTERN)
+    assert fresh is not again
+    assert session_of("IMG_4711", fresh) is None
+    assert session_of("dal_7", fresh) == "dal"
 
 
 def test_numbers_sort_as_numbers():

@@ -92,14 +92,17 @@ def _lost(survey: Survey) -> list[tuple[Path, str]]:
 
 def _mend(record: Record, folder: Path, classes: ClassTable, table: ClassTable, layout: Layout) -> list[Change]:
     if record.unreadable:
-        return _leave_out(record, "; ".join(record.unreadable.values()))
+        why = "; ".join(
+            f"{path.name} {text.removeprefix(str(path)).strip(' :')}" for path, text in record.unreadable.items()
+        )
+        return _leave_out(record, why)
     split = folder / record.split
     changes: list[Change] = []
     if record.mask:
         try:
             class_map, changes = _mend_mask(record, record.mask, classes, layout)
         except MaskError as error:
-            return _leave_out(record, str(error))
+            return _leave_out(record, str(error).removeprefix(str(record.mask)).strip(" :"))
         target = split / "masks" / f"{record.name}.png"
         if changes or layout.mask_format == "index":
             write_mask(class_map, split / "masks", record.name, table)

@@ -58,6 +58,8 @@ def _read_file(path: Path, value: dict[str, Any], images: Images, split: str, fo
             continue
         empty += not drawn
         found.frames.append(Frame(split, stem, file, tuple(drawn), size))
+    if lost := sum(len(shapes[number]) for number in shapes.keys() - {number for number, _, _ in entries}):
+        found.notes.append(f"{path.name}: {lost} annotations of images that it does not list were left out")
     found.add_note(f"{path.name}: annotations with boxes only were left out, a box is no mask", boxes)
     if empty:
         found.notes.append(f"{path.name}: {empty} images have no shape")
