@@ -63,17 +63,16 @@ def mend(survey: Survey, out: Path) -> list[Change]:
         table = with_ignore_color(table)
     changes = [Change(path, "left out", why) for path, why in _lost(survey)]
     lost = {change.file for change in changes}
-    records = [record for record in survey.records if not {record.image, record.mask} & lost]
-    changes += [
-        Change(path, "left out", "its other half is of a name that two files have")
-        for record in survey.records
-        if record not in records
-        for path in (record.image, record.mask)
-        if path and path not in lost
-    ]
+    whole = []
+    for record in survey.records:
+        if {record.image, record.mask} & lost:
+            halves = {path for path in (record.image, record.mask) if path} - lost
+            changes += [Change(path, "left out", "its other half has the name of another file") for path in halves]
+        else:
+            whole.append(record)
     with new_folder(out) as folder:
         work = functools.partial(_mend, folder=folder, classes=survey.classes, table=table, layout=survey.layout)
-        with console.progress(map_on_cores(work, records), "mending", len(records)) as bar:
+        with console.progress(map_on_cores(work, whole), "mending", len(whole)) as bar:
             changes += [change for found in bar for change in found]
         write_classes(folder, table)
         write_atomically(folder / LOG, _as_csv(changes, survey.root))
