@@ -5,13 +5,17 @@ width are the contract's. Opset 18 and IR 8 are read by every onnxruntime since 
 """
 
 import logging
+import subprocess
+import sys
+import tempfile
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxsim
 import torch
+from google.protobuf.message import DecodeError
 
 from cookseg.runtime.contract import METADATA_KEY, Contract
 from cookseg.runtime.engine import OUTPUTS
@@ -21,6 +25,17 @@ from cookseg.training.model import Answer, UNet
 OPSET, IR_VERSION = 18, 8
 LOGITS = "logits"
 """An inner tensor, float32 (N, C, H, W), that the consistency check reads; not an output of the finished file."""
+
+
+_SIMPLIFIER = """
+import sys, onnx, onnxsim
+onnx.save(onnxsim.simplify(onnx.load(sys.argv[1]), check_n=0)[0], sys.argv[2])
+"""
+_PATIENCE = 600  # seconds; the largest network takes ten
+
+
+class SimplifierError(CooksegError):
+    """onnxsim did not do its work; the unsimplified graph is as right."""
 
 
 def to_onnx(network: UNet, contract: Contract) -> onnx.ModelProto:
@@ -51,17 +66,27 @@ def to_onnx(network: UNet, contract: Contract) -> onnx.ModelProto:
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Fold what onnxsim can fold.
+    """Fold what onnxsim can fold, in a process of its own: its C++ core has crashed on other people's graphs.
+
+    That the result computes the same is for `cookseg.export.check` to show.
 
     Raises:
-        CooksegError: onnxsim failed. That its result computes the same is for `cookseg.export.check` to show.
+        SimplifierError: onnxsim failed, crashed, hung, or wrote no valid graph.
     """
-    try:
-        simplified, _ = onnxsim.simplify(model, check_n=0)
-    except Exception as error:  # whatever its C++ core throws
-        raise CooksegError(f"onnxsim failed: {error}") from error
-    onnx.checker.check_model(simplified, full_check=True)
-    return simplified
+    with tempfile.TemporaryDirectory() as folder:
+        raw, simplified = Path(folder, "raw.onnx"), Path(folder, "simplified.onnx")
+        onnx.save(model, raw)
+        command = [sys.executable, "-c", _SIMPLIFIER, str(raw), str(simplified)]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE)  # noqa: S603
+            result: onnx.ModelProto = onnx.load(simplified)
+            onnx.checker.check_model(result, full_check=True)
+        except subprocess.CalledProcessError as error:
+            said = error.stderr.strip().splitlines()[-1:] or [f"it ended with {error.returncode}"]
+            raise SimplifierError(f"onnxsim failed: {said[0]}") from error
+        except (subprocess.TimeoutExpired, OSError, DecodeError, onnx.checker.ValidationError) as error:
+            raise SimplifierError(f"onnxsim failed: {error}") from error
+    return result
 
 
 def seal(model: onnx.ModelProto, contract: Contract) -> onnx.ModelProto:

@@ -88,7 +88,10 @@ def _graphs(network: UNet, contract: Contract, simplified: bool) -> dict[str, on
     graphs = {"raw": convert.to_onnx(network, contract)}
     if simplified:
         console.note("simplifying with onnxsim ...")
-        graphs["simplified"] = convert.simplify(graphs["raw"])
+        try:
+            graphs["simplified"] = convert.simplify(graphs["raw"])
+        except convert.SimplifierError as error:
+            console.note(f"warning: {error}; the graph stays as it is")
     graphs["file"] = convert.seal(list(graphs.values())[-1], _with_provenance(contract))
     return graphs
 

@@ -135,6 +135,24 @@ class TestCheck:
         assert not check.iou_faults(before, after, ["a", "b"], 0.1)
 
 
+@pytest.mark.parametrize(
+    ("simplifier", "said"),
+    [
+        ("import os; os.abort()", "ended with -6"),
+        ("raise ValueError('no such operator')", "no such operator"),
+        ("import time; time.sleep(99)", "timed out"),
+        ("import sys; open(sys.argv[2], 'w').write('no model')", "onnxsim failed"),
+        ("", "onnxsim failed"),
+    ],
+    ids=["crashes", "raises", "hangs", "writes rubbish", "writes nothing"],
+)
+def test_a_simplifier_that_fails_costs_the_simplified_graph_alone(raw, monkeypatch, simplifier, said):
+    monkeypatch.setattr(convert, "_SIMPLIFIER", simplifier)
+    monkeypatch.setattr(convert, "_PATIENCE", 3)
+    with pytest.raises(convert.SimplifierError, match=said):
+        convert.simplify(raw)
+
+
 @pytest.fixture(scope="module")
 def sealed(raw, contract):
     return convert.seal(convert.simplify(raw), contract)
@@ -238,3 +256,11 @@ def test_training_and_runtime_feed_the_network_the_same_bytes(model, trained):
         ours = Segmenter(engine.contract, Recorder(engine)).predict(frame)
         assert np.array_equal(seen[-1], seen[-2])
         assert (torchs.class_map == ours.class_map).mean() > 0.9999
+
+    def test_without_a_simplifier_the_unsimplified_graph_is_kept_with_a_warning(self, trained, tmp_path, monkeypatch):
+        monkeypatch.setattr(convert, "_SIMPLIFIER", "raise SystemExit('broken')")
+        result = self.export(trained.run, "-o", tmp_path / "model.onnx", "--json")
+        assert result.exit_code == 0, result.stderr
+        assert "warning: onnxsim failed: broken; the graph stays as it is" in result.stderr
+        assert {row["stage"] for row in json.loads(result.stdout)["comparisons"]} == {"raw", "file"}
+        assert (tmp_path / "model.onnx").exists()

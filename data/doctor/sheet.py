@@ -85,7 +85,7 @@ def _ranked(survey: Survey, findings: list[Finding]) -> list[tuple[Record, list[
             if row.record:
                 key = row.record.split, row.record.name
                 pairs = zip(finding.kind.columns[1:], row.cells[1:], strict=True)
-                details = ", ".join(f"{column} {cell}" for column, cell in pairs if cell != "")
+                details = ", ".join(f"{column} {cell}".removeprefix("why ") for column, cell in pairs if cell != "")
                 remarks[key].append(f"{finding.kind.severity} {finding.name}" + (f": {details}" if details else ""))
                 scores[key] += 1000 if finding.is_error else 1
     return [(records[key], remarks[key]) for key in sorted(scores, key=lambda key: -scores[key])]
@@ -197,6 +197,6 @@ def _table(finding: Finding) -> str:
         f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in row.cells)}</tr>\n" for row in finding.rows
     )
     return (
-        f'<h2 class="{kind.severity}">{kind.severity}: {len(finding.rows)} {html.escape(kind.title)}</h2>'
+        f'<h2 class="{kind.severity}">{kind.severity}: {html.escape(kind.title)} ({len(finding.rows)})</h2>'
         f"<p>{html.escape(kind.remedy)}</p><table><tr>{head}</tr>{rows}</table>\n"
     )
