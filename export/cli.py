@@ -1,7 +1,7 @@
 """`cook-export`: one checkpoint in, one proven ONNX file out, or none."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,9 +26,16 @@ if TYPE_CHECKING:
 @click.option("--frames", type=click.IntRange(1), default=16, show_default=True, help="Frames to compare logits on.")
 @click.option("--atol", type=float, default=1e-3, show_default=True, help="Largest allowed difference of a logit.")
 @click.option("--simplify/--no-simplify", default=True, show_default=True, help="Simplify the graph with onnxsim.")
+@click.option(
+    "--golden",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Validation frames that travel inside the file, for `cook-infer selftest`.",
+)
 @console.json_option
 @console.version_option
-def main(run: Path, output: Path, data: Path | None, frames: int, atol: float, simplify: bool, as_json: bool) -> None:
+def main(run: Path, output: Path, data: Path | None, atol: float, as_json: bool, **settings: Any) -> None:
     """Export the best weights of RUN (a folder of cook-train, or a checkpoint) to one ONNX file, proven equal to torch.
 
     The file holds normalisation, arg-max, class table and provenance. If a check fails, the exit code is 3 and
@@ -37,7 +44,7 @@ def main(run: Path, output: Path, data: Path | None, frames: int, atol: float, s
     with console.require_extra("export"):
         from cookseg.export import pipeline  # noqa: PLC0415 - `--help` must not need torch
         from cookseg.export.check import Gates  # noqa: PLC0415
-    report = pipeline.export(run, output, data, frames=frames, gates=Gates(atol=atol), simplified=simplify)
+    report = pipeline.export(run, output, data, Gates(atol=atol), pipeline.Settings(**settings))
     console.emit(as_json, report.to_dict(), lambda: _text(report, output))
 
 

@@ -89,28 +89,36 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     return result
 
 
-def seal(model: onnx.ModelProto, contract: Contract) -> onnx.ModelProto:
+def finish(model: onnx.ModelProto, contract: Contract) -> onnx.ModelProto:
     """Return the finished model: the runtime's outputs alone, with the contract as its only metadata."""
-    sealed = onnx.ModelProto()
-    sealed.CopyFrom(model)
-    for output in [o for o in sealed.graph.output if o.name not in OUTPUTS]:
-        sealed.graph.output.remove(output)
-    sealed.producer_name, sealed.producer_version = (
+    finished = onnx.ModelProto()
+    finished.CopyFrom(model)
+    for output in [o for o in finished.graph.output if o.name not in OUTPUTS]:
+        finished.graph.output.remove(output)
+    finished.producer_name, finished.producer_version = (
         "cookseg",
         str(contract.provenance.get("versions", {}).get("cookseg")),
     )
-    sealed.doc_string = "frames: uint8 (batch, height, width, 3) RGB -> classes: uint8 (batch, height, width)"
-    del sealed.metadata_props[:]  # onnxsim's notes to itself
-    for node in sealed.graph.node:
+    finished.doc_string = "frames: uint8 (batch, height, width, 3) RGB -> classes: uint8 (batch, height, width)"
+    del finished.metadata_props[:]  # onnxsim's notes to itself
+    for node in finished.graph.node:
         del node.metadata_props[:]  # the exporter's stack traces: paths of the training machine
         node.doc_string = ""
-    onnx.helper.set_model_props(sealed, {METADATA_KEY: contract.to_json()})
-    onnx.checker.check_model(sealed, full_check=True)
-    return sealed
+    onnx.helper.set_model_props(finished, {METADATA_KEY: contract.to_json()})
+    onnx.checker.check_model(finished, full_check=True)
+    return finished
+
+
+def with_metadata(model: onnx.ModelProto, key: str, value: str) -> onnx.ModelProto:
+    """Return a model with one more entry in its metadata."""
+    extended = onnx.ModelProto()
+    extended.CopyFrom(model)
+    extended.metadata_props.add(key=key, value=value)
+    return extended
 
 
 def expose_logits(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a sealed model with the logits as an output again, for the check."""
+    """Return a finished model with the logits as an output again, for the check."""
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
     exposed.graph.output.append(onnx.helper.make_tensor_value_info(LOGITS, onnx.TensorProto.FLOAT, None))

@@ -1,4 +1,4 @@
-"""The export from end to end: checkpoint -> ONNX -> simplified -> sealed -> checked on real frames -> written."""
+"""The export from end to end: checkpoint -> ONNX -> simplified -> checked on real frames -> sealed -> written."""
 
 import importlib.metadata
 import shutil
@@ -12,17 +12,35 @@ import onnx
 
 from cookseg.export import check, convert
 from cookseg.runtime import console
-from cookseg.runtime.contract import Contract
+from cookseg.runtime.contract import GOLDEN_KEY, Contract
 from cookseg.runtime.dataset import Layout, Sample
 from cookseg.runtime.engine import OnnxEngine
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.evaluation import evaluate, require_same_classes
 from cookseg.runtime.files import write_atomically
+from cookseg.runtime.images import UInt8Array
 from cookseg.runtime.metrics import ConfusionMatrix
+from cookseg.runtime.seal import seal
 from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.selftest import GoldenVector, pack
 from cookseg.training import checkpoint, runs
 from cookseg.training.model import UNet
 from cookseg.training.trainer import TorchEngine
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to export.
+
+    Attributes:
+        frames: How many validation frames the logits are compared on; the IoU takes all.
+        golden: How many of them travel inside the file, so that it can be proven wherever it runs.
+        simplify: Whether to run onnxsim.
+    """
+
+    frames: int = 16
+    golden: int = 2
+    simplify: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,16 +66,15 @@ class Report:
         }
 
 
-def export(run: Path, output: Path, data: Path | None, *, frames: int, gates: check.Gates, simplified: bool) -> Report:
+def export(run: Path, output: Path, data: Path | None, gates: check.Gates, settings: Settings) -> Report:
     """Export the checkpoint of a run to a file, if every check holds.
 
     Args:
         run: Folder of a run, or a checkpoint.
         output: The ONNX file to write.
         data: Dataset in the standard layout, or None for the one the run was trained on.
-        frames: How many validation frames the logits are compared on; the IoU takes all.
         gates: Limits of the check.
-        simplified: Whether to run onnxsim.
+        settings: How to export.
 
     Raises:
         CheckFailedError: A gate does not hold; the output was not touched.
@@ -68,18 +85,26 @@ def export(run: Path, output: Path, data: Path | None, *, frames: int, gates: ch
     network, contract = checkpoint.load_network(path)
     dataset = _dataset(path.parent, data)
     require_same_classes(contract.classes, dataset.classes)
-    graphs = _graphs(network, contract, simplified)
-    chosen = dataset.val[:: max(1, len(dataset.val) // frames)][:frames]  # spread over the set
+    graphs = _graphs(network, contract, settings.simplify)
+    chosen = dataset.val[:: max(1, len(dataset.val) // settings.frames)][: settings.frames]  # spread over the set
     inputs = check.check_inputs(contract, (sample.frame for sample in dataset.read(chosen)))
     console.note(f"comparing with torch on {len(chosen)} validation frames and on noise ...")
     comparisons = check.compare(network, {**graphs, "file": convert.expose_logits(graphs["file"])}, inputs, gates)
-    content = graphs["file"].SerializeToString()
+    content = _sealed(graphs["file"], inputs["validation frames"][: settings.golden])
     expected = evaluate(Segmenter(contract, TorchEngine(network)), _watched(dataset, "evaluating torch"))
     exported = evaluate(Segmenter(contract, OnnxEngine(content, "cpu")), _watched(dataset, "evaluating the file"))
     check.require_passed(comparisons, check.iou_faults(expected, exported, contract.classes.names, gates.iou))
     write_atomically(output, content)
     sizes = {name: convert.describe(model) for name, model in graphs.items()}
     return Report(output, contract.classes.names, sizes, comparisons, expected, exported)
+
+
+def _sealed(model: onnx.ModelProto, frames: UInt8Array) -> bytes:
+    """Return the bytes of a model that carries frames, (N, H, W, 3) uint8 RGB, and its answers to them."""
+    engine = OnnxEngine(seal(model.SerializeToString()), "cpu")
+    classes = [engine(frame[None])[0][0] for frame in frames]
+    text = pack(GoldenVector(*pair) for pair in zip(frames, classes, strict=True))
+    return seal(convert.with_metadata(model, GOLDEN_KEY, text).SerializeToString())
 
 
 def _graphs(network: UNet, contract: Contract, simplified: bool) -> dict[str, onnx.ModelProto]:
@@ -92,7 +117,7 @@ def _graphs(network: UNet, contract: Contract, simplified: bool) -> dict[str, on
             graphs["simplified"] = convert.simplify(graphs["raw"])
         except convert.SimplifierError as error:
             console.note(f"warning: {error}; the graph stays as it is")
-    graphs["file"] = convert.seal(list(graphs.values())[-1], _with_provenance(contract))
+    graphs["file"] = convert.finish(list(graphs.values())[-1], _with_provenance(contract))
     return graphs
 
 

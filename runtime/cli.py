@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from cookseg.runtime import console
 from cookseg.runtime.contract import ClassTable, Contract
 from cookseg.runtime.dataset import Layout, Sample, list_pairs, load_classes, read_pair
 from cookseg.runtime.engine import OnnxEngine
-from cookseg.runtime.errors import PartialFailureError
+from cookseg.runtime.errors import CheckFailedError, PartialFailureError
 from cookseg.runtime.evaluation import evaluate, require_same_classes
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.folders import Outputs, plan, process
 from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, score_dict, score_rows
 from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.selftest import selftest as run_selftest
 
 
 @click.group(cls=console.Group, epilog="Example: cook-infer masks frames/ -m model.onnx -o test_inf_masks")
@@ -124,6 +126,42 @@ def info(model: Path, as_json: bool) -> None:
     console.emit(as_json, contract.to_dict(), lambda: _info_text(contract, model.stat().st_size))
 
 
+@main.command(epilog="Example: cook-infer selftest model.onnx --device cuda")
+@click.argument("model", type=console.file_path)
+@click.option(
+    "--min-agreement",
+    type=click.FloatRange(0, 1),
+    default=0.999,
+    show_default=True,
+    help="Share of each frame's pixels that must come out as expected; devices round differently.",
+)
+@console.device_option
+@console.threads_option
+@console.json_option
+def selftest(model: Path, min_agreement: float, device: str, threads: int, as_json: bool) -> None:
+    """Prove that a model gives the right answer on this device.
+
+    It carries a few frames with the class maps that it gave them when it was exported; exit 3 if these differ.
+    """
+    engine = OnnxEngine(model, device, threads)
+    outcomes = run_selftest(engine)
+    names = engine.contract.classes.names
+    changes = [
+        {"frame": number, "expected": names[i], "found": names[j], "pixels": int(outcome.counts[i, j])}
+        for number, outcome in enumerate(outcomes, 1)
+        for i, j in np.argwhere(outcome.counts)
+        if i != j
+    ]
+    agreements = [outcome.agreement for outcome in outcomes]
+    value = {"device": engine.device, "agreement": agreements, "changes": changes}
+    console.emit(as_json, value, lambda: _selftest_text(value))
+    if min(agreements) < min_agreement:
+        raise CheckFailedError(
+            f"{model} on {engine.device}: {min(agreements):.3%} of a frame came out as when it was exported, at least"
+            f" {min_agreement:.3%} should: do not use it with this onnxruntime and driver"
+        )
+
+
 def format_scores(matrix: ConfusionMatrix, classes: ClassTable) -> str:
     """Write the scores of each class for people."""
     return console.table(score_rows(matrix, classes), SCORE_COLUMNS)
@@ -149,6 +187,15 @@ def _load(model: Path, device: str, threads: int) -> Segmenter:
     engine = OnnxEngine(model, device, threads)
     console.note(f"device: {engine.device} ({engine.reason})")
     return Segmenter(engine.contract, engine)
+
+
+def _selftest_text(value: dict[str, Any]) -> str:
+    lines = [
+        f"frame {number} on {value['device']}: {agreement:.4%} as expected"
+        for number, agreement in enumerate(value["agreement"], 1)
+    ]
+    rows = [[str(cell) for cell in change.values()] for change in value["changes"]]
+    return "\n".join(lines + ([console.table(rows, ["frame", "expected", "found", "pixels"])] if rows else []))
 
 
 def _info_text(contract: Contract, size: int) -> str:

@@ -16,7 +16,8 @@ from typing import Any, Literal, Self, get_args
 from cookseg.runtime.errors import InputError, ModelError
 
 VERSION = 1
-METADATA_KEY = "cookseg"
+METADATA_KEY, GOLDEN_KEY = "cookseg", "cookseg.golden"
+"""Entries of an ONNX file's metadata: the contract, and the golden vectors of `cookseg.runtime.selftest`."""
 IGNORE = 255
 """Value of pixels without ground truth in every class map inside cookseg, whatever the dataset's own files use."""
 

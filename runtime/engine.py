@@ -7,9 +7,10 @@ not there. Here an explicit device is used or refused, and ``auto`` says what it
 from pathlib import Path
 from typing import Any, Protocol
 
-from cookseg.runtime.contract import METADATA_KEY, Contract
+from cookseg.runtime.contract import GOLDEN_KEY, METADATA_KEY, Contract
 from cookseg.runtime.errors import CooksegError, DeviceError, MissingExtraError, ModelError
 from cookseg.runtime.images import UInt8Array
+from cookseg.runtime.seal import is_sealed, require_unbroken
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -52,19 +53,28 @@ class OnnxEngine:
             threads: Threads within an operator on the CPU; 0 leaves the choice to onnxruntime (one per core).
 
         Raises:
-            ModelError: The file is missing, not ONNX, or has no valid contract.
+            ModelError: The file is missing, damaged, not ONNX, or has no valid contract.
             DeviceError: The device is not available, or the session would not use it.
             MissingExtraError: onnxruntime is not installed.
         """
         name = str(model) if isinstance(model, Path) else "model"
         source = _read(model) if isinstance(model, Path) else model
+        if is_sealed(source):
+            require_unbroken(source, name)  # before anything else reads it
         self.device, self.reason, self._session = _open(source, name, device, threads)
         self.contract = _contract(self._session, name)
+        if not is_sealed(source):
+            require_unbroken(source, name)  # cookseg's, as its contract says, and therefore of no use
 
     def __call__(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
         """Run the network; see `Engine`."""
         classes, scores = self._session.run(OUTPUTS, {"frames": frames})
         return classes, scores
+
+    @property
+    def golden(self) -> str:
+        """The model's golden vectors, as `cookseg.runtime.selftest` reads them; an empty list where it has none."""
+        return str(self._session.get_modelmeta().custom_metadata_map.get(GOLDEN_KEY, "[]"))
 
 
 def import_onnxruntime() -> Any:

@@ -18,6 +18,7 @@ from cookseg.runtime.engine import OnnxEngine
 from cookseg.runtime.errors import CheckFailedError
 from cookseg.runtime.images import read_image
 from cookseg.runtime.metrics import ConfusionMatrix
+from cookseg.runtime.seal import seal
 from cookseg.runtime.segmenter import Segmenter
 from cookseg.training import checkpoint
 from cookseg.training.config import UNetConfig
@@ -73,7 +74,7 @@ def faults(network, model, inputs, gates=None):
 class TestCheck:
     def test_every_stage_passes(self, network, contract, raw, inputs):
         simplified = convert.simplify(raw)
-        file = convert.expose_logits(convert.seal(simplified, contract))
+        file = convert.expose_logits(convert.finish(simplified, contract))
         rows = check.compare(network, {"raw": raw, "simplified": simplified, "file": file}, inputs, check.Gates())
         check.require_passed(rows, [])
         assert {row.stage for row in rows} == {"raw", "simplified", "file"}
@@ -155,14 +156,14 @@ def test_a_simplifier_that_fails_costs_the_simplified_graph_alone(raw, monkeypat
 
 @pytest.fixture(scope="module")
 def sealed(raw, contract):
-    return convert.seal(convert.simplify(raw), contract)
+    return convert.finish(convert.simplify(raw), contract)
 
 
 class TestFile:
     def test_it_is_self_contained_and_carries_the_contract_alone(self, sealed, contract):
         assert not any(t.data_location == onnx.TensorProto.EXTERNAL for t in sealed.graph.initializer)
         assert [p.key for p in sealed.metadata_props] == [METADATA_KEY]
-        assert OnnxEngine(sealed.SerializeToString(), "cpu").contract == contract
+        assert OnnxEngine(seal(sealed.SerializeToString()), "cpu").contract == contract
 
     def test_old_runtimes_can_read_it(self, sealed):
         assert sealed.ir_version == 8
@@ -180,7 +181,7 @@ class TestFile:
 
     def test_it_answers_as_torch_does(self, sealed, network):
         frames = np.random.default_rng(1).integers(0, 256, (5, 32, 48, 3), np.uint8)
-        ours, theirs = OnnxEngine(sealed.SerializeToString(), "cpu")(frames), TorchEngine(network)(frames)
+        ours, theirs = OnnxEngine(seal(sealed.SerializeToString()), "cpu")(frames), TorchEngine(network)(frames)
         assert (ours[0] == theirs[0]).mean() > 0.999
         assert np.abs(ours[1].astype(int) - theirs[1]).max() <= 1
 
@@ -206,10 +207,10 @@ class TestCommand:
         assert str(trained.data.parent).encode() not in model.read_bytes()
 
     def test_a_failed_check_is_exit_3_and_leaves_no_model(self, trained, tmp_path, monkeypatch):
-        def corrupting(model, contract, seal=convert.seal):
-            return edited(seal(model, contract), lambda t: len(t.dims) == 4, lambda weight: weight * 1.1)
+        def corrupting(model, contract, finish=convert.finish):
+            return edited(finish(model, contract), lambda t: len(t.dims) == 4, lambda weight: weight * 1.1)
 
-        monkeypatch.setattr(convert, "seal", corrupting)
+        monkeypatch.setattr(convert, "finish", corrupting)
         result = self.export(trained.run, "-o", tmp_path / "m.onnx")
         assert result.exit_code == 3
         assert "file, validation frames: a logit differs" in result.stderr

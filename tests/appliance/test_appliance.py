@@ -50,6 +50,23 @@ def test_the_golden_model_reproduces_its_masks(frame):
     assert len(np.unique(mask.reshape(-1, 3), axis=0)) == 3  # a blank mask would be easy to reproduce
 
 
+def test_the_golden_model_passes_its_own_test():
+    result = cook_infer("selftest", GOLDEN / "model.onnx", "--device", "cpu", "--json")
+    assert result.returncode == 0, result.stderr
+    value = json.loads(result.stdout)
+    assert len(value["agreement"]) == 2
+    assert min(value["agreement"]) > 0.999
+
+
+def test_a_flipped_bit_is_refused_before_anything_runs(tmp_path):
+    content = bytearray((GOLDEN / "model.onnx").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "model.onnx").write_bytes(content)
+    result = cook_infer("masks", FRAMES[0], "-m", tmp_path / "model.onnx", "-o", tmp_path / "out")
+    assert (result.returncode, (tmp_path / "out").exists()) == (1, False)
+    assert "model.onnx is damaged" in result.stderr
+
+
 def test_masks_from_the_command_line(tmp_path):
     result = cook_infer("masks", GOLDEN / "frames", "-m", GOLDEN / "model.onnx", "-o", tmp_path, "--json")
     assert result.returncode == 0, result.stderr
