@@ -59,7 +59,7 @@ class Division:
 
     Attributes:
         splits: The split of each of the pool's pairs.
-        groups: The session of each pair, or None; where `blocks`, the number of its block.
+        groups: The session of each pair, or None.
         blocks: Whether names told no sessions, so that the pool was cut into contiguous blocks.
         pixels: Pixels of each class in each frame, (N, C) int64.
         warnings: What the user should know.
