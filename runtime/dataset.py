@@ -94,7 +94,10 @@ def list_images(folder: Path) -> list[Path]:
         DatasetError: The folder does not exist.
     """
     if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder of images; a dataset has train/images, val/images and so on")
+        raise DatasetError(
+            f"{folder}: no such folder of images; a dataset has train/images, val/images and so on;"
+            " `cook-data split` makes them of one that is not divided"
+        )
     return sorted(
         path
         for path in folder.rglob("*")
