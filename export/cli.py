@@ -1,5 +1,6 @@
 """`cook-export`: one checkpoint in, one proven ONNX file out, or none."""
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ def main(run: Path, output: Path, data: Path | None, atol: float, as_json: bool,
     nothing is written.
     """
     with console.require_extra("export"):
+        importlib.import_module("onnxsim")  # it runs in a process of its own; that it is missing is said at once
         from cookseg.export import pipeline  # noqa: PLC0415 - `--help` must not need torch
         from cookseg.export.check import Gates  # noqa: PLC0415
     report = pipeline.export(run, output, data, Gates(atol=atol), pipeline.Settings(**settings))
