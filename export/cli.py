@@ -2,20 +2,33 @@
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cookseg.runtime import console
-from cookseg.runtime.metrics import format_score
+from cookseg.runtime.engine import import_onnxruntime
+from cookseg.runtime.files import write_atomically
 
-if TYPE_CHECKING:
-    from cookseg.export.pipeline import Report
+_OUTPUTS = ("classes", "scores", "confidence", "logits")
+
+
+class _Outputs(click.ParamType[tuple[str, ...]]):
+    """A list such as classes,logits."""
+
+    name = "NAMES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Return the names."""
+        names = tuple(value) if isinstance(value, tuple) else tuple(name.strip() for name in str(value).split(","))
+        if unknown := [name for name in names if name not in _OUTPUTS]:
+            self.fail(f"{', '.join(unknown)!r} is not among {', '.join(_OUTPUTS)}", param, ctx)
+        return names
 
 
 @click.command(
     cls=console.Command,
-    epilog="Examples: cook-export runs/demo -o model.onnx   |   cook-export runs/demo/best.pt -o model.onnx --data SET",
+    epilog="Examples: cook-export runs/demo -o model.onnx   |   cook-export runs/demo -o model.onnx --precision auto",
 )
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--output", type=console.file_path, required=True, help="The ONNX file to write.")
@@ -24,9 +37,56 @@ if TYPE_CHECKING:
     type=console.folder_argument,
     help="Dataset for the check, in the standard layout.  [default: the one that RUN was trained on, as it was read]",
 )
-@click.option("--frames", type=click.IntRange(1), default=16, show_default=True, help="Frames to compare logits on.")
-@click.option("--atol", type=float, default=1e-3, show_default=True, help="Largest allowed difference of a logit.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8", "auto"]),
+    default="fp32",
+    show_default=True,
+    help="auto: the fastest on this machine that passes its gate. fp16 is for GPUs only.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(["auto", "x86", "avx2", "arm", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Processor that int8 is for; auto is this machine's. x86 has VNNI, avx2 has not.",
+)
+@click.option(
+    "--calibration",
+    type=click.Choice(["auto", "minmax", "entropy", "percentile"]),
+    default="auto",
+    show_default=True,
+    help="How int8 ranges come from activations; auto compares all.",
+)
+@click.option(
+    "--calibration-frames",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Training frames that they come from, of all sessions and all light.",
+)
+@click.option("--frames", type=click.IntRange(1), default=16, show_default=True, help="Frames to compare outputs on.")
+@click.option("--atol", type=float, default=1e-3, show_default=True, help="fp32: largest difference of a logit.")
+@click.option(
+    "--min-agreement", type=float, default=0.9999, show_default=True, help="fp32: share of pixels of the same class."
+)
+@click.option(
+    "--max-iou-change", type=float, default=0.1, show_default=True, help="fp32: points of IoU, up or down, of a class."
+)
+@click.option(
+    "--max-drop", type=float, default=0.5, show_default=True, help="fp16, int8: points of IoU that a class may lose."
+)
 @click.option("--simplify/--no-simplify", default=True, show_default=True, help="Simplify the graph with onnxsim.")
+@click.option(
+    "--outputs",
+    type=_Outputs(),
+    default="classes,scores",
+    show_default=True,
+    help="Of classes, scores, confidence and logits; the first two always are there, masks are made of them.",
+)
+@click.option(
+    "--min-ort", default="1.14", show_default=True, help="Oldest onnxruntime that must read it; chooses opset and IR."
+)
 @click.option(
     "--golden",
     type=click.IntRange(0),
@@ -34,54 +94,49 @@ if TYPE_CHECKING:
     show_default=True,
     help="Validation frames that travel inside the file, for `cook-infer selftest`.",
 )
+@click.option("--sign", type=console.file_path, help="Ed25519 private key (PEM) to sign the file with.")
+@click.option("--licence", default="not stated", show_default=True, help="The model's licence, for its card.")
 @console.json_option
 @console.version_option
-def main(run: Path, output: Path, data: Path | None, atol: float, as_json: bool, **settings: Any) -> None:
+def main(
+    run: Path,
+    output: Path,
+    *,
+    data: Path | None,
+    sign: Path | None,
+    licence: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Export the best weights of RUN (a folder of cook-train, or a checkpoint) to one ONNX file, proven equal to torch.
 
-    The file holds normalisation, arg-max, class table and provenance. If a check fails, the exit code is 3 and
-    nothing is written.
+    The file holds normalisation, arg-max, class table and provenance; a model card is written beside it
+    (.card.md, .card.html). If a check fails, the exit code is 3 and nothing is written.
     """
+    import_onnxruntime()
     with console.require_extra("export"):
         importlib.import_module("onnxsim")  # it runs in a process of its own; that it is missing is said at once
         from cookseg.export import pipeline  # noqa: PLC0415 - `--help` must not need torch
         from cookseg.export.check import Gates  # noqa: PLC0415
-    report = pipeline.export(run, output, data, Gates(atol=atol), pipeline.Settings(**settings))
-    console.emit(as_json, report.to_dict(), lambda: _text(report, output))
-
-
-def _text(report: "Report", output: Path) -> str:
-    stages = [
-        [
-            name,
-            str(size["nodes"]),
-            str(size["operators"]),
-            f"{size['parameters']:,}",
-            f"{size['bytes'] / 1e6:.2f} MB",
-        ]
-        for name, size in report.sizes.items()
-    ]
-    comparisons = [
-        [
-            row.stage,
-            row.inputs,
-            f"{row.max_difference:.1e}",
-            f"{row.mean_difference:.1e}",
-            f"{row.agreement:.4%}",
-        ]
-        for row in report.comparisons
-    ]
-    ious = [
-        [name, format_score(before.iou), format_score(after.iou)]
-        for name, before, after in zip(report.classes, report.torch.scores(), report.exported.scores(), strict=True)
-    ]
-    means = ["mean", format_score(report.torch.mean_iou), format_score(report.exported.mean_iou)]
-    return "\n\n".join(
-        [
-            console.table(stages, ["graph", "nodes", "operators", "parameters", "size"]),
-            console.table(comparisons, ["against torch", "inputs", "max |logit|", "mean |logit|", "same class"]),
-            console.table([*ious, means], ["validation IoU", "torch", "exported file"]),
-            f"all checks passed: {output} ({output.stat().st_size / 1e6:.2f} MB)\n"
-            f"next: cook-infer masks FRAMES -m {output} -o test_inf_masks",
-        ]
+        from cookseg.export.report import card  # noqa: PLC0415
+    gates = Gates(
+        atol=options.pop("atol"),
+        agreement=options.pop("min_agreement"),
+        iou=options.pop("max_iou_change") / 100,
+        drop=options.pop("max_drop") / 100,
+    )
+    report = pipeline.export(run, output, data, gates, pipeline.Settings(**options), sign)
+    cards = [output.with_suffix(suffix) for suffix in (".card.md", ".card.html")]
+    for path, text in zip(cards, card(report, output.name, licence), strict=True):
+        write_atomically(path, text.encode())
+    value = {"output": str(output), "cards": [str(path) for path in cards], **report.to_dict()}
+    size = output.stat().st_size / 1e6
+    console.emit(
+        as_json,
+        value,
+        lambda: (
+            f"{report.text()}\n\n"
+            f"all checks passed: {output} ({report.precision}, {size:.2f} MB); about it: {cards[0]}\n"
+            f"next: cook-infer masks FRAMES -m {output} -o test_inf_masks"
+        ),
     )

@@ -1,32 +1,36 @@
-"""From a torch network to one self-contained ONNX file: convert, simplify, and write contract and provenance into it.
+"""From a torch network to an ONNX graph: converted, with names that a person can read, and simplified.
 
 The graph takes frames as a camera gives them and holds normalisation and arg-max; the batch is dynamic, height and
-width are the contract's. Opset 18 and IR 8 are read by every onnxruntime since 1.14 (early 2023).
+width are the contract's. A node is named after the torch module that it came from, and so is the tensor that it makes:
+``encoder.0.1.0/Conv``.
 """
 
+import ast
 import logging
+import re
 import subprocess
 import sys
 import tempfile
 import warnings
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 import torch
 from google.protobuf.message import DecodeError
 
-from cookseg.runtime.contract import METADATA_KEY, Contract
-from cookseg.runtime.engine import OUTPUTS
-from cookseg.runtime.errors import CooksegError
+from cookseg.runtime.contract import Contract
+from cookseg.runtime.errors import CooksegError, InputError
 from cookseg.training.model import Answer, UNet
 
-OPSET, IR_VERSION = 18, 8
-LOGITS = "logits"
-"""An inner tensor, float32 (N, C, H, W), that the consistency check reads; not an output of the finished file."""
+RELEASES = {(1, 14): (18, 8), (1, 15): (19, 9), (1, 17): (20, 9), (1, 18): (21, 10)}
+"""Opset and IR version that onnxruntime reads since a release (https://onnxruntime.ai/docs/reference/compatibility.html).
 
+Later opsets change no operator that a U-Net has.
+"""
+OLDEST = "1.14"
 
+_SCOPES = "pkg.torch.onnx.name_scopes"
 _SIMPLIFIER = """
 import sys, onnx, onnxsim
 onnx.save(onnxsim.simplify(onnx.load(sys.argv[1]), check_n=0)[0], sys.argv[2])
@@ -38,8 +42,21 @@ class SimplifierError(CooksegError):
     """onnxsim did not do its work; the unsimplified graph is as right."""
 
 
-def to_onnx(network: UNet, contract: Contract) -> onnx.ModelProto:
-    """Convert a network in evaluation mode; the outputs are those of the runtime and the logits."""
+def to_onnx(network: UNet, contract: Contract, min_ort: str = OLDEST) -> onnx.ModelProto:
+    """Convert a network in evaluation mode.
+
+    Args:
+        network: The torch network.
+        contract: Its contract; height and width of the input come from there.
+        min_ort: Oldest onnxruntime that must read the file, such as 1.14; it chooses opset and IR version.
+
+    Returns:
+        A graph from ``frames`` to all outputs of `Answer`.
+
+    Raises:
+        InputError: ``min_ort`` is no version, or older than any that can be served.
+    """
+    opset, ir_version = versions(min_ort)
     spec = contract.preprocessing
     frames = torch.zeros(2, spec.height, spec.width, 3, dtype=torch.uint8)  # a batch of 1 would be taken as fixed
     # says of every operator of a torchvision that is not installed that it is skipped
@@ -50,9 +67,9 @@ def to_onnx(network: UNet, contract: Contract) -> onnx.ModelProto:
             Answer(network).eval(),
             (frames,),
             input_names=["frames"],
-            output_names=[*OUTPUTS, LOGITS],
+            output_names=list(Answer.OUTPUTS),
             dynamic_shapes={"frames": {0: torch.export.Dim("batch")}},
-            opset_version=OPSET,
+            opset_version=opset,
             dynamo=True,
             external_data=False,  # weights inside the file, not in a second one that stays behind
             verbose=False,
@@ -60,9 +77,24 @@ def to_onnx(network: UNet, contract: Contract) -> onnx.ModelProto:
     if program is None:
         raise CooksegError("torch.onnx.export returned nothing")
     model: onnx.ModelProto = program.model_proto
-    model.ir_version = IR_VERSION
+    model.ir_version = ir_version
+    _rename(model.graph)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def versions(min_ort: str) -> tuple[int, int]:
+    """Return the opset and IR version for an onnxruntime release such as 1.16 and all later ones.
+
+    Raises:
+        InputError: It is no version, or too old.
+    """
+    match = re.fullmatch(r"(\d+)\.(\d+)(\.\d+)?", min_ort)
+    release = (int(match[1]), int(match[2])) if match else (0, 0)
+    known = [since for since in RELEASES if since <= release]
+    if not known:
+        raise InputError(f"--min-ort {min_ort}: name a release of onnxruntime from {OLDEST} on, such as 1.16")
+    return RELEASES[max(known)]
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -89,47 +121,22 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     return result
 
 
-def finish(model: onnx.ModelProto, contract: Contract) -> onnx.ModelProto:
-    """Return the finished model: the runtime's outputs alone, with the contract as its only metadata."""
-    finished = onnx.ModelProto()
-    finished.CopyFrom(model)
-    for output in [o for o in finished.graph.output if o.name not in OUTPUTS]:
-        finished.graph.output.remove(output)
-    finished.producer_name, finished.producer_version = (
-        "cookseg",
-        str(contract.provenance.get("versions", {}).get("cookseg")),
-    )
-    finished.doc_string = "frames: uint8 (batch, height, width, 3) RGB -> classes: uint8 (batch, height, width)"
-    del finished.metadata_props[:]  # onnxsim's notes to itself
-    for node in finished.graph.node:
-        del node.metadata_props[:]  # the exporter's stack traces: paths of the training machine
-        node.doc_string = ""
-    onnx.helper.set_model_props(finished, {METADATA_KEY: contract.to_json()})
-    onnx.checker.check_model(finished, full_check=True)
-    return finished
-
-
-def with_metadata(model: onnx.ModelProto, key: str, value: str) -> onnx.ModelProto:
-    """Return a model with one more entry in its metadata."""
-    extended = onnx.ModelProto()
-    extended.CopyFrom(model)
-    extended.metadata_props.add(key=key, value=value)
-    return extended
-
-
-def expose_logits(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a finished model with the logits as an output again, for the check."""
-    exposed = onnx.ModelProto()
-    exposed.CopyFrom(model)
-    exposed.graph.output.append(onnx.helper.make_tensor_value_info(LOGITS, onnx.TensorProto.FLOAT, None))
-    return exposed
-
-
-def describe(model: onnx.ModelProto) -> dict[str, Any]:
-    """Count a model's nodes, kinds of operators, parameters and bytes."""
-    return {
-        "nodes": len(model.graph.node),
-        "operators": len({node.op_type for node in model.graph.node}),
-        "parameters": sum(int(np.prod(tensor.dims)) for tensor in model.graph.initializer),
-        "bytes": model.ByteSize(),
-    }
+def _rename(graph: onnx.GraphProto) -> None:
+    """Name nodes and inner tensors after the torch modules, which the exporter notes at every node."""
+    kept = {value.name for value in [*graph.input, *graph.output]}
+    names = {t.name: t.name.removeprefix("network.") for t in graph.initializer}
+    count: Counter[str] = Counter()
+    for node in graph.node:
+        scopes = next((ast.literal_eval(p.value) for p in node.metadata_props if p.key == _SCOPES), ["", ""])
+        module = scopes[-2].removeprefix("network").lstrip(".")
+        name = f"{module}/{node.op_type}" if module else node.op_type
+        count[name] += 1
+        node.name = name if count[name] == 1 else f"{name}_{count[name]}"
+        for index, output in enumerate(node.output):
+            if output not in kept:
+                names[output] = f"{node.name}.{index}" if index else node.name
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in [*graph.initializer, *graph.value_info]:
+        value.name = names.get(value.name, value.name)

@@ -1,31 +1,31 @@
-"""The export from end to end: checkpoint -> ONNX -> simplified -> checked on real frames -> sealed -> written."""
+"""The export from end to end: checkpoint -> ONNX -> simplified -> checked -> quantised -> timed -> written."""
 
-import importlib.metadata
-import shutil
-import subprocess
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
-from cookseg.export import check, convert
+from cookseg.export import calibration, check, convert, divergence, graph, provenance, quantize
+from cookseg.export.report import Report, Stage
 from cookseg.runtime import console
 from cookseg.runtime.contract import GOLDEN_KEY, Contract
-from cookseg.runtime.dataset import Layout, Sample
-from cookseg.runtime.engine import OnnxEngine
-from cookseg.runtime.errors import InputError
+from cookseg.runtime.dataset import Layout
+from cookseg.runtime.engine import OUTPUTS, Engine, OnnxEngine, import_onnxruntime
+from cookseg.runtime.errors import CheckFailedError, DeviceError, InputError
 from cookseg.runtime.evaluation import evaluate, require_same_classes
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.images import UInt8Array
-from cookseg.runtime.metrics import ConfusionMatrix
-from cookseg.runtime.seal import seal
+from cookseg.runtime.metrics import ConfusionMatrix, score_dict
+from cookseg.runtime.seal import seal, signer
 from cookseg.runtime.segmenter import Segmenter
 from cookseg.runtime.selftest import GoldenVector, pack
 from cookseg.training import checkpoint, runs
 from cookseg.training.model import UNet
 from cookseg.training.trainer import TorchEngine
+
+_BUDGET, _ROUNDS = 15.0, (6, 60)  # seconds to measure latency in, fewest and most rounds
 
 
 @dataclass(frozen=True)
@@ -33,40 +33,31 @@ class Settings:
     """How to export.
 
     Attributes:
-        frames: How many validation frames the logits are compared on; the IoU takes all.
+        precision: ``fp32``, ``fp16``, ``int8``, or ``auto`` for the fastest one here that passes its gate.
+        target: A name of `quantize.TARGETS`, or ``auto`` for this machine's processor.
+        calibration: A name of `quantize.METHODS`, or ``auto`` for the one with the smallest error.
+        calibration_frames: How many training frames the ranges of int8 come from.
+        frames: How many validation frames the outputs are compared on; the IoU takes all.
         golden: How many of them travel inside the file, so that it can be proven wherever it runs.
         simplify: Whether to run onnxsim.
+        outputs: Outputs of the file, of `Answer.OUTPUTS`.
+        min_ort: Oldest onnxruntime that must read the file.
     """
 
+    precision: str = "fp32"
+    target: str = "auto"
+    calibration: str = "auto"
+    calibration_frames: int = 64
     frames: int = 16
     golden: int = 2
     simplify: bool = True
+    outputs: tuple[str, ...] = OUTPUTS
+    min_ort: str = convert.OLDEST
 
 
-@dataclass(frozen=True)
-class Report:
-    """What an export found: sizes of each graph, comparisons with torch, and the evaluation of both."""
-
-    output: Path
-    classes: tuple[str, ...]
-    sizes: dict[str, dict[str, int]]
-    comparisons: list[check.Comparison]
-    torch: ConfusionMatrix
-    exported: ConfusionMatrix
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON values."""
-        scores = [{"class": n, **asdict(s)} for n, s in zip(self.classes, self.exported.scores(), strict=True)]
-        return {
-            "output": str(self.output),
-            "graphs": self.sizes,
-            "comparisons": [asdict(row) for row in self.comparisons],
-            "mean_iou": {"torch": self.torch.mean_iou, "exported": self.exported.mean_iou},
-            "classes": scores,
-        }
-
-
-def export(run: Path, output: Path, data: Path | None, gates: check.Gates, settings: Settings) -> Report:
+def export(
+    run: Path, output: Path, data: Path | None, gates: check.Gates, settings: Settings, key: Path | None = None
+) -> Report:
     """Export the checkpoint of a run to a file, if every check holds.
 
     Args:
@@ -75,50 +66,206 @@ def export(run: Path, output: Path, data: Path | None, gates: check.Gates, setti
         data: Dataset in the standard layout, or None for the one the run was trained on.
         gates: Limits of the check.
         settings: How to export.
+        key: Private Ed25519 key (PEM) to sign the file with, or None.
 
     Raises:
         CheckFailedError: A gate does not hold; the output was not touched.
         ModelError: The checkpoint is not valid.
         DatasetError: The dataset is not valid, or not of the model's classes.
+        DeviceError: The precision is to be chosen by latency, for a processor that is not this machine's.
     """
+    sign = signer(key) if key else None  # a key that is none is said before the work
     path = checkpoint.find(run)
     network, contract = checkpoint.load_network(path)
     dataset = _dataset(path.parent, data)
     require_same_classes(contract.classes, dataset.classes)
-    graphs = _graphs(network, contract, settings.simplify)
-    chosen = dataset.val[:: max(1, len(dataset.val) // settings.frames)][: settings.frames]  # spread over the set
-    inputs = check.check_inputs(contract, (sample.frame for sample in dataset.read(chosen)))
-    console.note(f"comparing with torch on {len(chosen)} validation frames and on noise ...")
-    comparisons = check.compare(network, {**graphs, "file": convert.expose_logits(graphs["file"])}, inputs, gates)
-    content = _sealed(graphs["file"], inputs["validation frames"][: settings.golden])
-    expected = evaluate(Segmenter(contract, TorchEngine(network)), _watched(dataset, "evaluating torch"))
-    exported = evaluate(Segmenter(contract, OnnxEngine(content, "cpu")), _watched(dataset, "evaluating the file"))
-    check.require_passed(comparisons, check.iou_faults(expected, exported, contract.classes.names, gates.iou))
-    write_atomically(output, content)
-    sizes = {name: convert.describe(model) for name, model in graphs.items()}
-    return Report(output, contract.classes.names, sizes, comparisons, expected, exported)
+    job = _Export(network, contract, dataset, gates, settings)
+    content, report = job.run()
+    write_atomically(output, seal(content, sign))
+    return report
 
 
-def _sealed(model: onnx.ModelProto, frames: UInt8Array) -> bytes:
-    """Return the bytes of a model that carries frames, (N, H, W, 3) uint8 RGB, and its answers to them."""
-    engine = OnnxEngine(seal(model.SerializeToString()), "cpu")
-    classes = [engine(frame[None])[0][0] for frame in frames]
-    text = pack(GoldenVector(*pair) for pair in zip(frames, classes, strict=True))
-    return seal(convert.with_metadata(model, GOLDEN_KEY, text).SerializeToString())
+class _Export:
+    """One export: the way of a model through its stages, and what was found on it."""
+
+    def __init__(
+        self, network: UNet, contract: Contract, dataset: runs.Data, gates: check.Gates, settings: Settings
+    ) -> None:
+        self.network, self.contract, self.dataset = network, contract, dataset
+        self.gates, self.settings = gates, settings
+        self.names = contract.classes.names
+        self.target, self.device = _target(settings)
+        chosen = dataset.val[:: max(1, len(dataset.val) // settings.frames)][: settings.frames]  # spread over the set
+        self.inputs = check.check_inputs(contract, (sample.frame for sample in dataset.read(chosen)))
+        self.graphs: dict[str, onnx.ModelProto] = {}
+        self.stages: dict[str, Stage] = {}
+        self.rows: list[check.Comparison] = []
+        self.quantized: quantize.Quantized | None = None
+
+    def run(self) -> tuple[bytes, Report]:
+        """Return the bytes of the file, and what was found on the way."""
+        self._convert()
+        self._require_equal_to_torch()
+        candidates = {"fp32": list(self.graphs)[-1]} | {name: name for name in self._lower_precisions()}
+        self._measure_latency()
+        precision = self.settings.precision
+        if precision == "auto":
+            precision = min(candidates, key=lambda name: self.stages[candidates[name]].milliseconds or np.inf)
+        content = self._file(candidates[precision], precision)
+        return content, Report(self.contract, precision, self.stages, self.rows, self.quantized, provenance.processor())
+
+    def _convert(self) -> None:
+        """Make the raw graph and, where onnxsim does its work, the simplified one."""
+        console.note("converting with torch.onnx ...")
+        self.graphs["raw"] = convert.to_onnx(self.network, self.contract, self.settings.min_ort)
+        if self.settings.simplify:
+            console.note("simplifying with onnxsim ...")
+            try:
+                self.graphs["simplified"] = convert.simplify(self.graphs["raw"])
+            except convert.SimplifierError as error:
+                console.note(f"warning: {error}; the graph stays as it is")
+
+    def _require_equal_to_torch(self) -> None:
+        """Compare both graphs' outputs, and their scores on the whole validation set, with torch's."""
+        frames = len(self.inputs[check.REAL])
+        console.note(f"comparing with torch on {frames} validation frames, on noise and on extremes ...")
+        for name, model in self.graphs.items():
+            self._compare(name, model, self.gates)
+        self.stages["torch"] = Stage(None, self._evaluate(TorchEngine(self.network), "torch"))
+        for name in self.graphs:
+            matrix = self._add_stage(name)
+            self._require(name, check.iou_faults(self._torchs, matrix, self.names, self.gates.iou))
+
+    def _lower_precisions(self) -> list[str]:
+        """Make the graphs of lower precision that are asked for; with ``auto``, keep those that pass the gate."""
+        asked = self.settings.precision
+        tried = {"auto": ["fp16", "int8"] if self.target.half else ["int8"], "fp32": []}.get(asked, [asked])
+        passed = []
+        for name in tried:
+            console.note(f"converting to {name} ...")
+            try:
+                plain = list(self.graphs.values())[-1]
+                self.graphs[name] = quantize.to_float16(plain) if name == "fp16" else self._int8(plain)
+                self._compare(name, self.graphs[name], None)
+                self._require(name, self._losses(self._add_stage(name)))
+                passed.append(name)
+            except CheckFailedError as error:
+                self.graphs.pop(name, None)
+                if asked != "auto":
+                    raise
+                console.note(f"warning: {error}")
+        return passed
+
+    def _int8(self, model: onnx.ModelProto) -> onnx.ModelProto:
+        spec, count = self.contract.preprocessing, self.settings.calibration_frames
+        frames = calibration.calibration_frames(self.dataset.train, spec, count)
+
+        def losses(candidate: onnx.ModelProto) -> list[str]:
+            return self._losses(self._evaluate(self._engine(candidate), "int8"))
+
+        quantizer = quantize.Quantizer(model, frames, self.target)
+        self.quantized = quantize.to_int8(quantizer, self.settings.calibration, losses)
+        return self.quantized.model
+
+    def _measure_latency(self) -> None:
+        """Note each graph's median latency for one frame, all measured in turn."""
+        console.note("measuring latency ...")
+        engines = {name: self._engine(model) for name, model in self.graphs.items()}
+        frame = self.inputs[check.REAL][:1]
+        seconds: dict[str, list[float]] = {name: [] for name in engines}
+        end, rounds = time.perf_counter() + _BUDGET, 0
+        while rounds < _ROUNDS[0] or (time.perf_counter() < end and rounds < _ROUNDS[1]):
+            for name, engine in engines.items():
+                start = time.perf_counter()
+                engine(frame)
+                seconds[name].append(time.perf_counter() - start)
+            rounds += 1
+        for name, times in seconds.items():  # the first round warms up
+            self.stages[name] = replace(self.stages[name], milliseconds=float(np.median(times[1:])) * 1000)
+
+    def _file(self, stage: str, precision: str) -> bytes:
+        """Return the bytes of the file, with contract and golden vectors, after a last look at what is in it."""
+        matrix = self.stages[stage].matrix
+        self.contract = self._with_provenance(precision, matrix)
+        finished = graph.finish(self.graphs[stage], self.contract, {*OUTPUTS, *self.settings.outputs})
+        outputs = [output.name for output in finished.graph.output]
+        exposed = graph.with_outputs(finished, list(dict.fromkeys([*outputs, "logits"])))
+        self._compare("file", exposed, self.gates if precision == "fp32" else None)
+        engine = OnnxEngine(seal(finished.SerializeToString()), "cpu")
+        frames = self.inputs[check.REAL][: self.settings.golden]
+        vectors = pack(GoldenVector(frame, engine(frame[None])[0][0]) for frame in frames)
+        file = graph.with_metadata(finished, GOLDEN_KEY, vectors)
+        content = seal(file.SerializeToString())
+        scores = self._evaluate(OnnxEngine(content, self.device), "the file")
+        self.stages["file"] = Stage(graph.measure(file), scores)
+        self._require("file", check.iou_faults(matrix, scores, self.names, self.gates.iou))
+        return content
+
+    def _with_provenance(self, precision: str, matrix: ConfusionMatrix) -> Contract:
+        opset, ir_version = convert.versions(self.settings.min_ort)
+        made: dict[str, Any] = {"opset": opset, "ir_version": ir_version, "precision": precision}
+        if precision == "int8" and self.quantized:
+            made["target"] = _target_name(self.settings)
+            made["calibration"] = self.quantized.method
+            made["in_float"] = list(self.quantized.in_float)
+        if commit := provenance.git_commit():
+            made["git_commit"] = commit
+        known = dict(self.contract.provenance)
+        known["versions"] = {**known.get("versions", {}), **provenance.versions()}
+        known["validation"] = score_dict(matrix, self.contract.classes)
+        return replace(self.contract, provenance={**known, "export": made})
+
+    def _compare(self, name: str, model: onnx.ModelProto, gates: check.Gates | None) -> None:
+        """Compare a graph with torch; where that breaks a gate, stop and name the first layer that differs."""
+        rows = check.compare(self.network, name, model, self.inputs, gates)
+        self.rows += rows
+        if faults := check.faults_of(rows):
+            inputs = next(row.inputs for row in rows if row.faults)
+            where = divergence.describe(self.network, model, self.inputs[inputs])
+            self._require(name, faults, f"\n{where}")
+
+    def _require(self, stage: str, faults: list[str], where: str = "") -> None:
+        if faults:
+            raise CheckFailedError(f"{stage} does not answer as torch does:\n{console.bullets(faults)}{where}")
+
+    @property
+    def _torchs(self) -> ConfusionMatrix:
+        return self.stages["torch"].matrix
+
+    def _losses(self, matrix: ConfusionMatrix) -> list[str]:
+        return check.drop_faults(self._torchs, matrix, self.names, self.gates.drop)
+
+    def _add_stage(self, name: str) -> ConfusionMatrix:
+        matrix = self._evaluate(self._engine(self.graphs[name]), name)
+        self.stages[name] = Stage(graph.measure(self.graphs[name]), matrix)
+        return matrix
+
+    def _engine(self, model: onnx.ModelProto) -> OnnxEngine:
+        return OnnxEngine(seal(graph.finish(model, self.contract, OUTPUTS).SerializeToString()), self.device)
+
+    def _evaluate(self, engine: Engine, label: str) -> ConfusionMatrix:
+        pairs = self.dataset.val
+        with console.progress(self.dataset.read(pairs), f"evaluating {label}", len(pairs)) as samples:
+            return evaluate(Segmenter(self.contract, engine), samples)
 
 
-def _graphs(network: UNet, contract: Contract, simplified: bool) -> dict[str, onnx.ModelProto]:
-    """Return the model of each stage, from the raw graph to what will stand in the file."""
-    console.note("converting with torch.onnx ...")
-    graphs = {"raw": convert.to_onnx(network, contract)}
-    if simplified:
-        console.note("simplifying with onnxsim ...")
-        try:
-            graphs["simplified"] = convert.simplify(graphs["raw"])
-        except convert.SimplifierError as error:
-            console.note(f"warning: {error}; the graph stays as it is")
-    graphs["file"] = convert.finish(list(graphs.values())[-1], _with_provenance(contract))
-    return graphs
+def _target_name(settings: Settings) -> str:
+    return quantize.native_target() if settings.target == "auto" else settings.target
+
+
+def _target(settings: Settings) -> tuple[quantize.Target, str]:
+    """Return the target, and the device of this machine to prove a model for it on."""
+    name = _target_name(settings)
+    cuda = "CUDAExecutionProvider" in import_onnxruntime().get_available_providers()
+    native = cuda if name == "cuda" else name == quantize.native_target()
+    if settings.precision == "auto" and not native:
+        raise DeviceError(
+            f"--precision auto chooses by latency, and this machine is not of --target {name}: run it there, or name a"
+            " precision"
+        )
+    if not native:
+        console.note(f"this machine is not of --target {name}: the model is proven on its CPU")
+    return quantize.TARGETS[name], "cuda" if name == "cuda" and cuda else "cpu"
 
 
 def _dataset(run: Path, data: Path | None) -> runs.Data:
@@ -131,25 +278,3 @@ def _dataset(run: Path, data: Path | None) -> runs.Data:
     if not root.is_dir():
         raise InputError(f"{root}: the dataset that {run} was trained on is not there: name one with --data")
     return runs.Data.find(root, layout)
-
-
-def _watched(dataset: runs.Data, label: str) -> Iterator[Sample]:
-    with console.progress(dataset.read(dataset.val), label, len(dataset.val)) as bar:
-        yield from bar
-
-
-def _with_provenance(contract: Contract) -> Contract:
-    versions = {name: importlib.metadata.version(name) for name in ("onnx", "onnxscript", "onnxsim", "onnxruntime")}
-    exported = {"opset": convert.OPSET, "ir_version": convert.IR_VERSION, "git_commit": _git_commit()}
-    provenance = dict(contract.provenance)
-    provenance["versions"] = {**provenance.get("versions", {}), **versions}
-    return replace(contract, provenance={**provenance, "export": {k: v for k, v in exported.items() if v}})
-
-
-def _git_commit() -> str | None:
-    """Return the commit of the user's project that the command runs in, if it is one."""
-    git = shutil.which("git")
-    if not git:
-        return None
-    result = subprocess.run([git, "rev-parse", "--verify", "-q", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S603 - no user input
-    return result.stdout.strip() or None

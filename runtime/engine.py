@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from cookseg.runtime.contract import GOLDEN_KEY, METADATA_KEY, Contract
 from cookseg.runtime.errors import CooksegError, DeviceError, MissingExtraError, ModelError
 from cookseg.runtime.images import UInt8Array
-from cookseg.runtime.seal import is_sealed, require_unbroken
+from cookseg.runtime.seal import is_sealed, require_signed, require_unbroken
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -44,21 +44,26 @@ class OnnxEngine:
         reason: Why this device was chosen; for the user's eyes.
     """
 
-    def __init__(self, model: Path | bytes, device: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self, model: Path | bytes, device: str = "auto", threads: int = 0, public_key: Path | None = None
+    ) -> None:
         """Load a model.
 
         Args:
             model: Path of an ONNX file, or its bytes.
             device: A name of `PROVIDERS`, or ``auto`` for CUDA where it works and the CPU elsewhere.
             threads: Threads within an operator on the CPU; 0 leaves the choice to onnxruntime (one per core).
+            public_key: File of the Ed25519 public key (PEM) that the model must be signed for; None takes any model.
 
         Raises:
-            ModelError: The file is missing, damaged, not ONNX, or has no valid contract.
+            ModelError: The file is missing, damaged, not ONNX, has no valid contract, or not the signature asked for.
             DeviceError: The device is not available, or the session would not use it.
             MissingExtraError: onnxruntime is not installed.
         """
         name = str(model) if isinstance(model, Path) else "model"
         source = _read(model) if isinstance(model, Path) else model
+        if public_key:
+            require_signed(source, public_key, name)
         if is_sealed(source):
             require_unbroken(source, name)  # before anything else reads it
         self.device, self.reason, self._session = _open(source, name, device, threads)

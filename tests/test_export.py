@@ -10,16 +10,19 @@ import pytest
 import torch
 from click.testing import CliRunner
 from onnx import numpy_helper
+from torch.utils.flop_counter import FlopCounterMode
 
-from cookseg.export import check, convert
+from cookseg.export import calibration, check, convert, divergence, graph, pipeline, quantize
 from cookseg.export.cli import main
 from cookseg.runtime.contract import METADATA_KEY, Contract, Preprocessing
-from cookseg.runtime.engine import OnnxEngine
-from cookseg.runtime.errors import CheckFailedError
+from cookseg.runtime.dataset import Pair
+from cookseg.runtime.engine import OUTPUTS, OnnxEngine
+from cookseg.runtime.errors import CheckFailedError, DeviceError, InputError
 from cookseg.runtime.images import read_image
 from cookseg.runtime.metrics import ConfusionMatrix
 from cookseg.runtime.seal import seal
 from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.selftest import selftest
 from cookseg.training import checkpoint
 from cookseg.training.config import UNetConfig
 from cookseg.training.model import UNet
@@ -67,23 +70,24 @@ def edited(model, kind, change):
 
 
 def faults(network, model, inputs, gates=None):
-    rows = check.compare(network, {"it": model}, inputs, gates or check.Gates())
+    rows = check.compare(network, "it", model, inputs, gates or check.Gates())
     return [fault for row in rows for fault in row.faults]
 
 
 class TestCheck:
-    def test_every_stage_passes(self, network, contract, raw, inputs):
-        simplified = convert.simplify(raw)
-        file = convert.expose_logits(convert.finish(simplified, contract))
-        rows = check.compare(network, {"raw": raw, "simplified": simplified, "file": file}, inputs, check.Gates())
-        check.require_passed(rows, [])
-        assert {row.stage for row in rows} == {"raw", "simplified", "file"}
-        assert len(rows) == 3 * len(inputs)
-        assert max(row.max_difference for row in rows) > 0  # two implementations never agree to the last bit
+    def test_every_stage_passes(self, network, contract, raw, simplified, inputs):
+        file = graph.with_outputs(graph.finish(simplified, contract, OUTPUTS), [*OUTPUTS, "logits"])
+        for model in (raw, simplified, file):
+            rows = check.compare(network, "it", model, inputs, check.Gates())
+            assert not check.faults_of(rows)
+            assert {row.stage for row in rows} == {"it", "it, unoptimised"}
+            assert len(rows) == 2 * len(inputs)
+            assert max(row.outputs["logits"].max for row in rows) > 0  # two implementations never agree to the last bit
 
     def test_inputs_hold_what_it_says(self, contract, inputs):
         assert all(batch.shape[1:] == (32, 48, 3) and batch.dtype == np.uint8 for batch in inputs.values())
-        assert {len(batch) for batch in inputs.values()} == {1, 3, 4}
+        assert {len(batch) for batch in inputs.values()} == {1, 2, 3, 4}
+        assert {"black", "white", "one pixel", "noise, odd-sized"} <= inputs.keys()
 
     def test_one_corrupted_weight_is_seen(self, network, raw, inputs):
         def corrupt(weight):
@@ -93,9 +97,8 @@ class TestCheck:
         broken = edited(raw, lambda t: list(t.dims)[1:] == [3, 3, 3], corrupt)  # the stem: it feeds every pixel
         found = faults(network, broken, inputs)
         assert any("a logit differs by" in fault for fault in found)
-        rows = check.compare(network, {"it": broken}, inputs, check.Gates())
-        with pytest.raises(CheckFailedError, match=r"it, .*logit differs"):
-            check.require_passed(rows, [])
+        rows = check.compare(network, "it", broken, inputs, check.Gates())
+        assert any("it, validation frames: a logit differs" in fault for fault in check.faults_of(rows))
 
     def test_a_wrong_mean_is_seen(self, network, contract, inputs):
         other = UNet(network.config, 3, replace(contract.preprocessing, mean=(0.45, 0.45, 0.45)))
@@ -118,12 +121,11 @@ class TestCheck:
     def test_wrong_scores_are_seen_though_classes_and_logits_agree(self, network, raw, inputs):
         wrong = onnx.ModelProto()
         wrong.CopyFrom(raw)
-        node = next(n for n in wrong.graph.node if n.op_type == "Softmax")
-        (axis,) = (a for a in node.attribute if a.name == "axis")
-        axis.i = 3  # over the columns instead of the classes
+        node = next(n for n in wrong.graph.node if n.op_type == "Exp")
+        node.op_type = "Relu"
         found = faults(network, wrong, inputs)
         assert found
-        assert all("a score of 0 to 255 differs" in fault for fault in found)
+        assert all("of 0 to 255 differ" in fault for fault in found)
 
     def test_values_that_are_not_finite_are_seen(self, network, raw, inputs):
         broken = edited(raw, lambda t: True, lambda weight: np.full_like(weight, np.nan))
@@ -155,8 +157,122 @@ def test_a_simplifier_that_fails_costs_the_simplified_graph_alone(raw, monkeypat
 
 
 @pytest.fixture(scope="module")
-def sealed(raw, contract):
-    return convert.finish(convert.simplify(raw), contract)
+def simplified(raw):
+    return convert.simplify(raw)
+
+
+@pytest.fixture(scope="module")
+def sealed(simplified, contract):
+    return graph.finish(simplified, contract, OUTPUTS)
+
+
+class TestDivergence:
+    def test_layers_that_agree_are_no_culprits(self, network, simplified, inputs):
+        assert "all 16 layers agree" in divergence.describe(network, simplified, inputs["noise, batch of 2"])
+
+    @pytest.mark.parametrize("layer", ["stem.0", "encoder.1.0.0", "decoder.0.1.0"])
+    def test_the_layer_of_a_corrupted_weight_is_named(self, network, simplified, inputs, layer):
+        def corrupt(weight):
+            weight.flat[np.abs(weight).argmax()] *= 3
+            return weight
+
+        broken = edited(simplified, lambda t: t.name == f"{layer}.weight", corrupt)
+        norm = layer[:-1] + "1"  # its BatchNorm is folded into it, and has its output
+        assert f"part at {norm} (BatchNorm2d)" in divergence.describe(network, broken, inputs["validation frames"])
+
+    def test_a_wrong_mean_shows_at_the_first_layer(self, network, contract, inputs):
+        other = UNet(network.config, 3, replace(contract.preprocessing, mean=(0.45, 0.45, 0.45)))
+        other.load_state_dict(network.state_dict())
+        said = divergence.describe(network, convert.to_onnx(other.eval(), contract), inputs["validation frames"])
+        assert "part at stem.1 (BatchNorm2d), at the first layer" in said
+
+
+@pytest.fixture(scope="module")
+def quantizer(simplified, inputs):
+    frames = np.concatenate([inputs["validation frames"], inputs["noise, batch of 4"]])
+    return quantize.Quantizer(simplified, frames, quantize.TARGETS["x86"])
+
+
+class TestPrecision:
+    @pytest.mark.parametrize("target", quantize.TARGETS)
+    def test_int8_computes_in_int8_and_stays_near(self, simplified, inputs, network, target):
+        frames = inputs["noise, batch of 4"]
+        result = quantize.to_int8(
+            quantize.Quantizer(simplified, frames, quantize.TARGETS[target]), "auto", lambda _: []
+        )
+        assert result.errors.keys() == quantize.METHODS.keys()
+        assert result.errors[result.method] == min(result.errors.values())
+        (row, *_) = check.compare(network, "int8", result.model, {"noise": frames}, None)
+        assert row.outputs["logits"].cosine > 0.99
+        stored = {t.name: t.data_type for t in result.model.graph.initializer}
+        assert stored["encoder.1.0.0.weight_quantized"] == onnx.TensorProto.INT8
+        zeros = [t for t in result.model.graph.initializer if t.name.endswith("Relu_zero_point")]
+        kinds = {onnx.TensorProto.UINT8} if target in {"x86", "avx2"} else {onnx.TensorProto.INT8}
+        assert {t.data_type for t in zeros} == kinds
+        if target == "cuda":
+            assert all(numpy_helper.to_array(t) == 0 for t in zeros)
+        if target == "avx2":
+            largest = max(
+                np.abs(numpy_helper.to_array(t)).max()
+                for t in result.model.graph.initializer
+                if t.name.endswith("weight_quantized")
+            )
+            assert largest <= 64
+
+    @pytest.mark.parametrize("wanted", [0, 1, 2, 3, 4])
+    def test_as_many_layers_stay_in_float_as_the_gate_needs(self, quantizer, wanted):
+        def in_float(model):
+            return sum(
+                n.op_type == "Conv" and not n.input[1].endswith("DequantizeLinear_Output") for n in model.graph.node
+            )
+
+        result = quantize.to_int8(quantizer, "minmax", lambda model: ["too bad"] if in_float(model) < wanted else [])
+        assert len(result.in_float) == wanted == in_float(result.model)
+        order = quantizer.by_damage(quantizer.ranges("minmax"))
+        assert result.in_float == tuple(order[:wanted])
+
+    def test_where_half_in_float_is_not_enough_the_remedy_is_named(self, quantizer):
+        with pytest.raises(CheckFailedError, match=r"(?s)in float either.*food loses.*--qat"):
+            quantize.to_int8(quantizer, "minmax", lambda _: ["food loses 3 points"])
+
+    def test_float16_is_smaller_and_near(self, simplified, network, inputs):
+        half = quantize.to_float16(simplified)
+        assert half.ByteSize() < 0.7 * simplified.ByteSize()
+        for row in check.compare(network, "fp16", half, inputs, None):
+            assert row.outputs["logits"].cosine > 0.999
+            assert row.outputs["logits"].max > 1e-5  # it really is float16
+
+    def test_values_that_are_not_finite_are_a_fault_of_every_precision(self, network, simplified, inputs):
+        broken = edited(simplified, lambda t: True, lambda weight: np.full_like(weight, np.nan))
+        assert check.faults_of(check.compare(network, "int8", broken, inputs, None))
+
+    def test_a_loss_is_a_fault_and_a_gain_is_none(self):
+        before, after = ConfusionMatrix.of([[90, 10], [10, 90]]), ConfusionMatrix.of([[90, 10], [20, 80]])
+        assert "b loses" in " ".join(check.drop_faults(before, after, ["a", "b"], 0.005))
+        assert not check.drop_faults(after, before, ["a", "b"], 0.005)
+
+    def test_auto_for_another_machine_is_refused(self, monkeypatch):
+        monkeypatch.setattr(quantize, "native_target", lambda: "x86")
+        with pytest.raises(DeviceError, match="not of --target arm"):
+            pipeline._target(pipeline.Settings(precision="auto", target="arm"))
+
+
+def test_calibration_frames_are_of_all_sessions_and_all_light(tmp_path):
+    pairs = []
+    for session, light in (("dark", 20), ("day", 120), ("lamp", 220)):
+        for number in range(20):
+            path = tmp_path / f"{session}_{number:03}.png"
+            cv2.imwrite(str(path), np.full((8, 8, 3), light + number, np.uint8))
+            pairs.append(Pair(path.stem, path, path))
+    first = calibration.by_session(pairs)[:6]
+    assert [pair.name.partition("_")[0] for pair in first] == ["dark", "day", "lamp"] * 2
+    assert {pair.name[-3:] for pair in first} == {"000", "016"}  # far apart
+    frames = calibration.calibration_frames(pairs, Preprocessing(16, 16), 5)
+    levels = sorted(frames.mean(axis=(1, 2, 3)))
+    assert frames.shape == (5, 16, 16, 3)
+    assert levels[0] < 40
+    assert levels[-1] > 220
+    assert len(calibration.calibration_frames(pairs[:2], Preprocessing(16, 16), 5)) == 2
 
 
 class TestFile:
@@ -164,6 +280,40 @@ class TestFile:
         assert not any(t.data_location == onnx.TensorProto.EXTERNAL for t in sealed.graph.initializer)
         assert [p.key for p in sealed.metadata_props] == [METADATA_KEY]
         assert OnnxEngine(seal(sealed.SerializeToString()), "cpu").contract == contract
+
+    @pytest.mark.parametrize(
+        ("release", "versions"),
+        [("1.14", (18, 8)), ("1.16.3", (19, 9)), ("1.17", (20, 9)), ("1.20", (21, 10)), ("2.0", (21, 10))],
+    )
+    def test_opset_and_ir_follow_the_oldest_runtime(self, network, contract, inputs, release, versions):
+        model = convert.to_onnx(network, contract, release)
+        assert (model.opset_import[0].version, model.ir_version) == versions
+        assert not check.faults_of(check.compare(network, release, model, inputs, check.Gates()))
+
+    @pytest.mark.parametrize("release", ["1.13", "new", "", "1"])
+    def test_a_runtime_that_cannot_be_served_is_refused(self, release):
+        with pytest.raises(InputError, match=r"from 1\.14 on"):
+            convert.versions(release)
+
+    def test_nodes_and_weights_have_the_names_of_the_modules(self, sealed):
+        names = [node.name for node in sealed.graph.node]
+        assert "encoder.1.0.1/Conv" in names
+        assert len(set(names)) == len(names)
+        assert "encoder.1.0.0.weight" in {t.name for t in sealed.graph.initializer}
+
+    def test_only_the_outputs_asked_for_are_computed(self, simplified, contract):
+        plain = graph.finish(simplified, contract, OUTPUTS)
+        full = graph.finish(simplified, contract, {*OUTPUTS, "confidence", "logits"})
+        assert [o.name for o in full.graph.output] == ["classes", "scores", "confidence", "logits"]
+        assert graph.measure(full).nodes == graph.measure(plain).nodes + 1  # the maximum over the scores
+
+    def test_size_counts_what_the_convolutions_multiply(self, sealed, network):
+        counter = FlopCounterMode(display=False)
+        with counter, torch.inference_mode():
+            network(torch.zeros(1, 32, 48, 3, dtype=torch.uint8))
+        size = graph.measure(sealed)
+        assert size.macs == counter.get_total_flops() / 2
+        assert size.bytes == len(sealed.SerializeToString())
 
     def test_old_runtimes_can_read_it(self, sealed):
         assert sealed.ir_version == 8
@@ -195,8 +345,11 @@ class TestCommand:
         result = self.export(trained.run, "-o", tmp_path / "m.onnx", "--json")
         assert result.exit_code == 0, result.stderr
         report = json.loads(result.stdout)
-        assert {row["stage"] for row in report["comparisons"]} == {"raw", "simplified", "file"}
-        assert report["mean_iou"]["exported"] == pytest.approx(report["mean_iou"]["torch"], abs=1e-3)
+        stages = {row["stage"] for row in report["comparisons"]}
+        assert stages == {s + o for s in ("raw", "simplified", "file") for o in ("", ", unoptimised")}
+        assert report["mean_iou"]["file"] == pytest.approx(report["mean_iou"]["torch"], abs=1e-3)
+        assert report["iou"].keys() == {"torch", "raw", "simplified", "file"}
+        assert report["graphs"]["simplified"]["milliseconds"] > 0
 
     def test_the_model_carries_where_it_comes_from(self, model, trained):
         provenance = OnnxEngine(model, "cpu").contract.provenance
@@ -207,14 +360,73 @@ class TestCommand:
         assert str(trained.data.parent).encode() not in model.read_bytes()
 
     def test_a_failed_check_is_exit_3_and_leaves_no_model(self, trained, tmp_path, monkeypatch):
-        def corrupting(model, contract, finish=convert.finish):
-            return edited(finish(model, contract), lambda t: len(t.dims) == 4, lambda weight: weight * 1.1)
+        def corrupting(model, simplify=convert.simplify):
+            return edited(simplify(model), lambda t: len(t.dims) == 4, lambda weight: weight * 1.1)
 
-        monkeypatch.setattr(convert, "finish", corrupting)
+        monkeypatch.setattr(convert, "simplify", corrupting)
+        result = self.export(trained.run, "-o", tmp_path / "m.onnx")
+        assert result.exit_code == 3
+        assert "simplified, validation frames: a logit differs" in result.stderr
+        assert "torch and ONNX part at encoder." in result.stderr
+        assert list(tmp_path.iterdir()) == []
+
+    def test_what_is_wrong_in_the_file_alone_is_seen(self, trained, tmp_path, monkeypatch):
+        def corrupting(model, contract, outputs, finish=graph.finish):
+            finished = finish(model, contract, outputs)
+            final = "export" in contract.provenance
+            return edited(finished, lambda t: len(t.dims) == 4, lambda weight: weight * 1.1) if final else finished
+
+        monkeypatch.setattr(graph, "finish", corrupting)
         result = self.export(trained.run, "-o", tmp_path / "m.onnx")
         assert result.exit_code == 3
         assert "file, validation frames: a logit differs" in result.stderr
         assert list(tmp_path.iterdir()) == []
+
+    def test_auto_takes_the_fastest_that_passes(self, trained, tmp_path):
+        options = ("-o", tmp_path / "m.onnx", "--precision", "auto", "--max-drop", "100", "--json")
+        report = json.loads(self.export(trained.run, *options).stdout)
+        speeds = {"fp32": report["graphs"]["simplified"], "int8": report["graphs"]["int8"]}
+        assert report["precision"] == min(speeds, key=lambda name: speeds[name]["milliseconds"])
+        refused = self.export(
+            trained.run, "-o", tmp_path / "m.onnx", "--precision", "auto", "--max-drop", "-100", "--json"
+        )
+        assert json.loads(refused.stdout)["precision"] == "fp32"
+        assert "warning: int8 does not hold" in refused.stderr
+
+    def test_an_int8_model_says_so_and_its_card_too(self, trained, tmp_path):
+        path = tmp_path / "m.onnx"
+        options = (
+            "--precision",
+            "int8",
+            "--target",
+            "x86",
+            "--max-drop",
+            "100",
+            "--licence",
+            "CC0",
+            "--outputs",
+            "confidence",
+        )
+        result = self.export(trained.run, "-o", path, *options)
+        assert result.exit_code == 0, result.stderr
+        engine = OnnxEngine(path, "cpu")
+        assert engine.contract.provenance["export"]["precision"] == "int8"
+        assert engine.contract.provenance["export"]["target"] == "x86"
+        assert min(outcome.agreement for outcome in selftest(engine)) == 1
+        text, page = path.with_suffix(".card.md").read_text(), path.with_suffix(".card.html").read_text()
+        assert "Licence: CC0." in text
+        assert "int8 arithmetic is for x86" in text
+        assert page.count("<table>") == page.count("</table>") == 6
+        assert f"{engine.contract.provenance['validation']['mean_iou']:.4f}" in text
+
+    def test_fp16_passes_on_the_cpu_too(self, trained, tmp_path):
+        result = self.export(trained.run, "-o", tmp_path / "m.onnx", "--precision", "fp16", "--target", "cuda")
+        assert result.exit_code == 0, result.stderr
+
+    def test_unknown_outputs_are_a_usage_error(self, trained, tmp_path):
+        result = self.export(trained.run, "-o", tmp_path / "m.onnx", "--outputs", "classes,depth")
+        assert result.exit_code == 2
+        assert "'depth' is not among" in result.stderr
 
     def test_an_earlier_model_survives_a_failed_check(self, trained, tmp_path):
         (tmp_path / "m.onnx").write_bytes(b"earlier")
@@ -263,5 +475,5 @@ def test_training_and_runtime_feed_the_network_the_same_bytes(model, trained):
         result = self.export(trained.run, "-o", tmp_path / "model.onnx", "--json")
         assert result.exit_code == 0, result.stderr
         assert "warning: onnxsim failed: broken; the graph stays as it is" in result.stderr
-        assert {row["stage"] for row in json.loads(result.stdout)["comparisons"]} == {"raw", "file"}
+        assert json.loads(result.stdout)["graphs"].keys() == {"raw", "file"}
         assert (tmp_path / "model.onnx").exists()

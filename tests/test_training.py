@@ -66,7 +66,8 @@ class TestNetwork:
 
     def test_the_answer_is_arg_max_and_scaled_probability(self):
         frames = torch.randint(0, 256, (1, 32, 32, 3), dtype=torch.uint8)
-        classes, scores, logits = Answer(network())(frames)
+        classes, scores, confidence, logits = Answer(network())(frames)
+        assert torch.equal(confidence, scores.amax(1))
         assert classes.dtype == scores.dtype == torch.uint8
         assert torch.equal(classes.long(), logits.argmax(1))
         assert (scores.float() / 255 - logits.softmax(1)).abs().max() <= 0.5 / 255 + 1e-6

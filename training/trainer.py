@@ -47,7 +47,7 @@ class TorchEngine:
     @torch.inference_mode()
     def __call__(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
         """Map frames (N, H, W, 3) uint8 to classes (N, H, W) uint8 and scores (N, C, H, W) uint8."""
-        classes, scores, _ = self.answer(torch.from_numpy(frames).to(self.device))
+        classes, scores, *_ = self.answer(torch.from_numpy(frames).to(self.device))
         return classes.cpu().numpy(), scores.cpu().numpy()
 
 

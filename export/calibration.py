@@ -1,0 +1,47 @@
+"""The calibration sample: training frames that cover all sessions and all light."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+
+import numpy as np
+
+from cookseg.data.sessions import session_of
+from cookseg.runtime.contract import Preprocessing
+from cookseg.runtime.dataset import Pair
+from cookseg.runtime.images import UInt8Array, fit, read_image
+
+_MORE = 3  # so many times as many frames are read as are kept
+
+
+def calibration_frames(pairs: Sequence[Pair], spec: Preprocessing, count: int) -> UInt8Array:
+    """Choose and read frames: in turn from each session, evenly over its length, then evenly from dark to bright.
+
+    Args:
+        pairs: The training set.
+        spec: Size and resize rule of the network's input.
+        count: How many frames at most.
+
+    Returns:
+        Frames (N, H, W, 3) uint8 RGB at the network's size, in the order of their sessions.
+    """
+    frames = [fit(read_image(pair.image), spec) for pair in by_session(pairs)[: _MORE * count]]
+    by_light = np.argsort([frame.mean() for frame in frames], kind="stable")
+    chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return np.stack([frames[i] for i in sorted(by_light[chosen])])
+
+
+def by_session(pairs: Sequence[Pair]) -> list[Pair]:
+    """Order pairs so that the first n of them are of as many sessions as there can be, and far apart in each."""
+    sessions: defaultdict[str | None, list[Pair]] = defaultdict(list)
+    for pair in sorted(pairs, key=lambda pair: pair.name):
+        sessions[session_of(pair.name)].append(pair)
+    rounds = zip_longest(*(_far_apart(frames) for frames in sessions.values()))
+    return [pair for pair in chain.from_iterable(rounds) if pair]
+
+
+def _far_apart(frames: list[Pair]) -> list[Pair]:
+    """Order frames as the van der Corput sequence does: the first n of them divide the session evenly."""
+    bits = max(1, (len(frames) - 1).bit_length())
+    order = sorted(range(len(frames)), key=lambda index: int(f"{index:0{bits}b}"[::-1], 2))
+    return [frames[index] for index in order]

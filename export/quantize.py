@@ -1,0 +1,256 @@
+"""int8 by static quantisation with onnxruntime (QDQ, weights per channel), and float16.
+
+Ranges of activations come from training frames. The layers that lose most by int8 stay in float, as many as are needed
+for the gate on the validation set to hold, and no more than half of them.
+"""
+
+import contextlib
+import io
+import logging
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import create_calibrator
+from onnxruntime.quantization.onnx_model import ONNXModel
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from cookseg.export.check import open_session
+from cookseg.runtime import console
+from cookseg.runtime.errors import CheckFailedError
+from cookseg.runtime.images import UInt8Array
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a kind of processor wants of int8.
+
+    Attributes:
+        activations: Type of the activations; U8S8 is up to three times as fast as S8S8 where there is VNNI.
+        reduce_range: Whether weights take 7 bits: AVX2 adds pairs of products in 16 bits, which 8 would overflow.
+        symmetric: Whether 0 is the middle of every range of activations, as TensorRT demands.
+        half: Whether float16 is worth trying; on a CPU it gains nothing.
+    """
+
+    activations: QuantType
+    reduce_range: bool = False
+    symmetric: bool = False
+    half: bool = False
+
+
+TARGETS = {
+    "x86": Target(QuantType.QUInt8),
+    "avx2": Target(QuantType.QUInt8, reduce_range=True),
+    "arm": Target(QuantType.QInt8),
+    "cuda": Target(QuantType.QInt8, symmetric=True, half=True),
+}
+"""By name; ``x86`` is AVX-512 or AVX with VNNI, ``avx2`` older ones."""
+
+METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+}
+
+_OPERATORS = ["Conv", "Relu", "MaxPool", "Concat", "Resize"]  # what onnxruntime computes in int8
+_NORMALISATION = {"Cast", "Sub", "Div"}
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """An int8 model, how it was calibrated, and the layers that stayed in float."""
+
+    model: onnx.ModelProto
+    method: str
+    errors: dict[str, float]
+    """Mean absolute difference of the logits by calibration method, everything in int8."""
+    in_float: tuple[str, ...]
+
+
+def native_target() -> str:
+    """Return the name of this machine's processor in `TARGETS`."""
+    if platform.machine().lower() in {"arm64", "aarch64"}:
+        return "arm"
+    try:
+        return "x86" if "_vnni" in Path("/proc/cpuinfo").read_text("utf-8") else "avx2"
+    except OSError:
+        return "x86"  # not Linux; the check on the validation set tells if it is wrong
+
+
+class Quantizer:
+    """Quantises one float32 model for one target."""
+
+    def __init__(self, model: onnx.ModelProto, frames: UInt8Array, target: Target) -> None:
+        """Prepare a model.
+
+        Args:
+            model: A simplified float32 model with the output ``logits``.
+            frames: Calibration frames (N, H, W, 3) uint8 at the network's size; every fourth is kept back to compare
+                the methods on.
+            target: What to quantise for.
+        """
+        self.target = target
+        held_out = np.arange(len(frames)) % 4 == 3
+        self.calibration: UInt8Array = frames[~held_out]
+        self.probe: UInt8Array = frames[held_out] if held_out.any() else frames
+        self.model = _prepared(model)
+        self.layers = [node.name for node in self.model.graph.node if node.op_type == "Conv"]
+        self._expected = self._logits(self.model)
+
+    def ranges(self, method: str) -> Any:
+        """Return the range of every activation, by a method of `METHODS`."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.onnx")
+            onnx.save(self.model, path)
+            calibrator = create_calibrator(
+                path,
+                _OPERATORS,
+                augmented_model_path=str(Path(folder, "augmented.onnx")),
+                calibrate_method=METHODS[method],
+                extra_options={"symmetric": self.target.symmetric},
+            )
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does
+                for frame in self.calibration:  # one at a time: it keeps every activation of what it reads at once
+                    calibrator.collect_data(_Reader([frame[None]]))
+                return calibrator.compute_data()
+
+    def quantized(self, ranges: Any, in_float: Sequence[str] = ()) -> onnx.ModelProto:
+        """Return the model in int8, but for some layers."""
+        kept = set(in_float)
+        nodes = list(self.model.graph.node)
+        excluded = [
+            node.name
+            for node in nodes
+            if node.name in kept or (node.op_type == "Relu" and _maker(nodes, node.input[0]) in kept)
+        ]
+        model = onnx.ModelProto()
+        model.CopyFrom(self.model)
+        quantizer = QDQQuantizer(
+            model,
+            per_channel=True,
+            reduce_range=self.target.reduce_range,
+            weight_qType=QuantType.QInt8,
+            activation_qType=self.target.activations,
+            tensors_range=ranges,
+            nodes_to_quantize=[],
+            nodes_to_exclude=excluded,
+            op_types_to_quantize=_OPERATORS,
+            extra_options={"ActivationSymmetric": self.target.symmetric},
+        )
+        quantizer.quantize_model()
+        quantizer.model.topological_sort()
+        result: onnx.ModelProto = quantizer.model.model
+        return result
+
+    def error(self, model: onnx.ModelProto) -> float:
+        """Return the mean absolute difference of a model's logits on the frames kept back."""
+        return float(np.abs(self._logits(model) - self._expected).mean())
+
+    def by_damage(self, ranges: Any) -> list[str]:
+        """Return the layers, first the one that by itself in int8 changes the logits most."""
+        damage = {}
+        for layer in self.layers:
+            damage[layer] = self.error(self.quantized(ranges, [other for other in self.layers if other != layer]))
+        return sorted(self.layers, key=lambda layer: -damage[layer])
+
+    def _logits(self, model: onnx.ModelProto) -> npt.NDArray[np.float32]:
+        session = open_session(model)
+        return np.concatenate([session.run(["logits"], {"frames": frame[None]})[0] for frame in self.probe])
+
+
+def to_int8(quantizer: Quantizer, method: str, holds: Callable[[onnx.ModelProto], list[str]]) -> Quantized:
+    """Quantise, and leave in float what must be for a gate to hold.
+
+    Args:
+        quantizer: The model.
+        method: A name of `METHODS`, or ``auto`` for the one with the smallest error.
+        holds: The gate: returns what is wrong with a model, in words.
+
+    Raises:
+        CheckFailedError: The gate does not hold with half of the layers in float either.
+    """
+    methods = list(METHODS) if method == "auto" else [method]
+    ranges = {name: quantizer.ranges(name) for name in methods}
+    errors = {name: quantizer.error(quantizer.quantized(ranges[name])) for name in methods}
+    best = min(errors, key=lambda name: errors[name])
+    order: list[str] = []
+
+    def attempt(count: int) -> Quantized | list[str]:
+        in_float = tuple(order[:count])
+        model = quantizer.quantized(ranges[best], in_float)
+        return holds(model) or Quantized(model, best, errors, in_float)
+
+    result = attempt(0)
+    if isinstance(result, Quantized):
+        return result
+    console.note(f"int8 throughout does not hold ({result[0]}): measuring which layers lose most ...")
+    order = quantizer.by_damage(ranges[best])
+    failing, count = 0, 1
+    while isinstance(result, list):  # twice as many until it holds ...
+        result = attempt(count)
+        if isinstance(result, list):
+            if count >= len(order) // 2:
+                raise CheckFailedError(
+                    f"int8 does not hold with {count} of {len(order)} layers in float either:\n"
+                    + console.bullets(result)
+                    + "\nfine-tune for it with `cook-train --qat`, or export with --precision fp32"
+                )
+            failing, count = count, min(2 * count, len(order) // 2)
+    while count - failing > 1:  # ... then as few as hold
+        middle = (count + failing) // 2
+        fewer = attempt(middle)
+        if isinstance(fewer, Quantized):
+            result, count = fewer, middle
+        else:
+            failing = middle
+    return result
+
+
+def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model that computes in float16 from the normalised frame on; inputs and outputs keep their types."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415 - slow to import
+
+    normalisation = [node.name for node in model.graph.node[:6] if node.op_type in _NORMALISATION]
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    result = ONNXModel(convert_float_to_float16(copy, keep_io_types=True, node_block_list=normalisation))
+    result.topological_sort()
+    half: onnx.ModelProto = result.model
+    return half
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    """Feeds batches to a calibrator."""
+
+    def __init__(self, batches: Sequence[UInt8Array]) -> None:
+        self._batches: Iterator[UInt8Array] = iter(batches)
+
+    def get_next(self) -> dict[str, UInt8Array] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {"frames": batch}
+
+
+def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model with the shape of every tensor, as the quantiser wants it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "prepared.onnx")
+        root = logging.getLogger()
+        level = root.level
+        root.setLevel(logging.ERROR)
+        try:
+            quant_pre_process(model, str(path), skip_optimization=True, skip_symbolic_shape=True)
+        finally:
+            root.setLevel(level)
+        return onnx.load(path)
+
+
+def _maker(nodes: Sequence[onnx.NodeProto], tensor: str) -> str:
+    return next((node.name for node in nodes if tensor in node.output), "")
