@@ -44,4 +44,4 @@ test: .venv/installed .types/cookseg
 	ln -s .. $@
 
 clean:
-	rm -rf .venv .types build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .types build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .node
