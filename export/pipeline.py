@@ -187,10 +187,10 @@ class _Export:
         """Return the bytes of the file, with contract and golden vectors, after a last look at what is in it."""
         matrix = self.stages[stage].matrix
         self.contract = self._with_provenance(precision, matrix)
-        finished = graph.finish(self.graphs[stage], self.contract, {*OUTPUTS, *self.settings.outputs})
-        outputs = [output.name for output in finished.graph.output]
-        exposed = graph.with_outputs(finished, list(dict.fromkeys([*outputs, "logits"])))
-        self._compare("file", exposed, self.gates if precision == "fp32" else None)
+        outputs = {*OUTPUTS, *self.settings.outputs}
+        with_logits = graph.finish(self.graphs[stage], self.contract, {*outputs, "logits"})
+        self._compare("file", with_logits, self.gates if precision == "fp32" else None)
+        finished = graph.finish(self.graphs[stage], self.contract, outputs)
         engine = OnnxEngine(seal(finished.SerializeToString()), "cpu")
         frames = self.inputs[check.REAL][: self.settings.golden]
         vectors = pack(GoldenVector(frame, engine(frame[None])[0][0]) for frame in frames)

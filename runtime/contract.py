@@ -215,7 +215,7 @@ class Contract:
         """
         try:
             value = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(f"its contract is not JSON: {error}") from error
         if not isinstance(value, dict):
             raise ModelError("its contract is not a JSON object")

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cookseg.runtime.contract import GOLDEN_KEY, METADATA_KEY, Contract
-from cookseg.runtime.errors import CooksegError, DeviceError, MissingExtraError, ModelError
+from cookseg.runtime.errors import CooksegError, DeviceError, InputError, MissingExtraError, ModelError
 from cookseg.runtime.images import UInt8Array
 from cookseg.runtime.seal import is_sealed, require_signed, require_unbroken
+from cookseg.runtime.structure import MOST_BYTES, require_plain
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -66,6 +67,7 @@ class OnnxEngine:
             require_signed(source, public_key, name)
         if is_sealed(source):
             require_unbroken(source, name)  # before anything else reads it
+        require_plain(source, name)
         self.device, self.reason, self._session = _open(source, name, device, threads)
         self.contract = _contract(self._session, name)
         if not is_sealed(source):
@@ -73,13 +75,25 @@ class OnnxEngine:
 
     def __call__(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
         """Run the network; see `Engine`."""
-        classes, scores = self._session.run(OUTPUTS, {"frames": frames})
+        try:
+            classes, scores = self._session.run(OUTPUTS, {"frames": frames})
+        except Exception as error:  # onnxruntime's own have no common base
+            raise self._run_error(frames, error) from error
         return classes, scores
 
     @property
     def golden(self) -> str:
         """The model's golden vectors, as `cookseg.runtime.selftest` reads them; an empty list where it has none."""
         return str(self._session.get_modelmeta().custom_metadata_map.get(GOLDEN_KEY, "[]"))
+
+    def _run_error(self, frames: UInt8Array, error: Exception) -> CooksegError:
+        spec = self.contract.preprocessing
+        size = (spec.height, spec.width, 3)
+        if getattr(frames, "dtype", None) != "uint8" or frames.shape[1:] != size:
+            got = f"{frames.dtype} {frames.shape}" if hasattr(frames, "shape") else type(frames).__name__
+            wanted = f"(batch, {', '.join(map(str, size))})"
+            return InputError(f"the network takes frames of uint8, {wanted}; these are {got}")
+        return ModelError(f"onnxruntime cannot run this model on {self.device}: {' '.join(str(error).split())}")
 
 
 def import_onnxruntime() -> Any:
@@ -100,6 +114,9 @@ def import_onnxruntime() -> Any:
 
 def _read(path: Path) -> bytes:
     try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise ModelError(f"{path} has {size / 1e9:.1f} GB: no model of cookseg is larger than 1 GB")
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; `cook-export RUN -o {path}` makes a model") from error

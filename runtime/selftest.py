@@ -63,7 +63,7 @@ def unpack(text: str) -> list[GoldenVector]:
             GoldenVector(_decoded(entry["frame"]), np.ascontiguousarray(_decoded(entry["classes"])[..., 0]))
             for entry in json.loads(text)
         ]
-    except (ValueError, KeyError, TypeError, binascii.Error, ImageError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error, ImageError) as error:
         raise ModelError(f"the model's golden vectors are damaged: {error}") from error
 
 
