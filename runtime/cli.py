@@ -3,13 +3,14 @@
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from cookseg.runtime import console
+from cookseg.runtime import console, installation
 from cookseg.runtime.contract import ClassTable, Contract
 from cookseg.runtime.dataset import Layout, Sample, list_pairs, load_classes, read_pair
 from cookseg.runtime.engine import OnnxEngine
@@ -17,9 +18,17 @@ from cookseg.runtime.errors import CheckFailedError, PartialFailureError
 from cookseg.runtime.evaluation import evaluate, require_same_classes
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.folders import Outputs, plan, process
-from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, score_dict, score_rows
+from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, format_score, score_dict, score_rows
 from cookseg.runtime.segmenter import Segmenter
 from cookseg.runtime.selftest import selftest as run_selftest
+
+_agreement_option = click.option(
+    "--min-agreement",
+    type=click.FloatRange(0, 1),
+    default=0.999,
+    show_default=True,
+    help="Share of each frame's pixels that must come out as expected; devices round differently.",
+)
 
 
 @click.group(cls=console.Group, epilog="Example: cook-infer masks frames/ -m model.onnx -o test_inf_masks")
@@ -47,23 +56,25 @@ def main() -> None:
 @click.option("--confidence", is_flag=True, help="Also write the probability times 255, to confidence/.")
 @console.device_option
 @console.threads_option
+@console.signature_option
 @console.json_option
 def masks(
     sources: tuple[str, ...],
     model: Path,
     output: Path,
-    device: str,
-    threads: int,
+    overlay: bool,
+    index: bool,
+    confidence: bool,
     as_json: bool,
-    **extra: bool,
+    **engine: Any,
 ) -> None:
     """Write a colour mask of each image, at the image's own size.
 
     A SOURCE is an image, a folder (searched with its sub-folders, which are kept) or a quoted glob.
     """
-    outputs = Outputs(output, **extra)
+    outputs = Outputs(output, overlay=overlay, index=index, confidence=confidence)
     jobs = plan(sources, outputs)
-    segmenter = _load(model, device, threads)
+    segmenter = _load(model, **engine)
     failures: dict[str, str] = {}
     with console.progress(process(segmenter, jobs, outputs), "masks", len(jobs)) as results:
         for job, error in results:
@@ -85,6 +96,7 @@ def masks(
 @console.layout_options
 @console.device_option
 @console.threads_option
+@console.signature_option
 @console.json_option
 def evaluate_command(
     data: Path, model: Path, split: str, csv_path: Path | None, layout: Layout, as_json: bool, **engine: Any
@@ -128,22 +140,17 @@ def info(model: Path, as_json: bool) -> None:
 
 @main.command(epilog="Example: cook-infer selftest model.onnx --device cuda")
 @click.argument("model", type=console.file_path)
-@click.option(
-    "--min-agreement",
-    type=click.FloatRange(0, 1),
-    default=0.999,
-    show_default=True,
-    help="Share of each frame's pixels that must come out as expected; devices round differently.",
-)
+@_agreement_option
 @console.device_option
 @console.threads_option
+@console.signature_option
 @console.json_option
-def selftest(model: Path, min_agreement: float, device: str, threads: int, as_json: bool) -> None:
+def selftest(model: Path, min_agreement: float, as_json: bool, **options: Any) -> None:
     """Prove that a model gives the right answer on this device.
 
     It carries a few frames with the class maps that it gave them when it was exported; exit 3 if these differ.
     """
-    engine = OnnxEngine(model, device, threads)
+    engine = OnnxEngine(model, **options)
     outcomes = run_selftest(engine)
     names = engine.contract.classes.names
     changes = [
@@ -160,6 +167,51 @@ def selftest(model: Path, min_agreement: float, device: str, threads: int, as_js
             f"{model} on {engine.device}: {min(agreements):.3%} of a frame came out as when it was exported, at least"
             f" {min_agreement:.3%} should: do not use it with this onnxruntime and driver"
         )
+
+
+@main.command(epilog="Example: cook-infer install model.onnx --into /opt/cooker/model --require-signature maker.pem")
+@click.argument("model", type=console.file_path)
+@click.option(
+    "--into", "folder", type=console.folder_path, required=True, help="Where models are installed; made if need be."
+)
+@_agreement_option
+@console.device_option
+@console.signature_option
+@console.json_option
+def install(model: Path, folder: Path, as_json: bool, **options: Any) -> None:
+    """Install a model that proves itself on this device, by one rename, and keep the version that ran before.
+
+    The program on the appliance reads model.onnx in that folder, which is whole at every moment. If the self-test fails
+    (exit 3), or anything else, the version that ran still runs.
+    """
+    installed = installation.install(model, folder, installation.prover(**options))
+    value = {"installed": installed, **_status(folder)}
+    said = "installed" if installed else "already runs; nothing was changed"
+    console.emit(as_json, value, lambda: f"{model}: {said}\n\n{_status_text(value)}")
+
+
+@main.command(epilog="Example: cook-infer rollback /opt/cooker/model")
+@click.argument("folder", type=console.folder_path)
+@_agreement_option
+@console.device_option
+@console.signature_option
+@console.json_option
+def rollback(folder: Path, as_json: bool, **options: Any) -> None:
+    """Return to the version that ran before, if it proves itself; a second rollback undoes the first."""
+    installation.rollback(folder, installation.prover(**options))
+    console.emit(as_json, _status(folder), lambda: _status_text(_status(folder)))
+
+
+@main.command(epilog="Example: cook-infer status /opt/cooker/model --json")
+@click.argument("folder", type=console.folder_path)
+@console.json_option
+def status(folder: Path, as_json: bool) -> None:
+    """Which versions are installed in a folder, since when, and whether their files are whole (exit 3 if not)."""
+    value = _status(folder)
+    console.emit(as_json, value, lambda: _status_text(value))
+    current = value["current"]
+    if not current or current["fault"]:
+        raise CheckFailedError(current["fault"] if current else f"{folder}: no model is installed")
 
 
 def format_scores(matrix: ConfusionMatrix, classes: ClassTable) -> str:
@@ -183,10 +235,28 @@ def format_evaluation(matrix: ConfusionMatrix, classes: ClassTable, frames: int,
     return "\n\n".join(parts)
 
 
-def _load(model: Path, device: str, threads: int) -> Segmenter:
-    engine = OnnxEngine(model, device, threads)
+def _load(model: Path, **options: Any) -> Segmenter:
+    engine = OnnxEngine(model, **options)
     console.note(f"device: {engine.device} ({engine.reason})")
     return Segmenter(engine.contract, engine)
+
+
+def _status(folder: Path) -> dict[str, Any]:
+    current, previous = installation.status(folder)
+    return {
+        name: version and {**asdict(version), "path": str(version.path), "installed": version.installed.isoformat()}
+        for name, version in (("current", current), ("previous", previous))
+    }
+
+
+def _status_text(value: dict[str, Any]) -> str:
+    rows = [
+        [name, v["sha256"][:12], v["installed"][:19], format_score(v["mean_iou"]), v["fault"] or "whole"]
+        for name in ("current", "previous")
+        if (v := value[name])
+    ]
+    header = ["version", "sha256", "installed (UTC)", "val mIoU", "file"]
+    return console.table(rows, header) if rows else "nothing is installed"
 
 
 def _selftest_text(value: dict[str, Any]) -> str:

@@ -140,6 +140,13 @@ folder_argument = click.Path(exists=True, file_okay=False, path_type=Path)
 file_path = click.Path(dir_okay=False, path_type=Path)
 folder_path = click.Path(file_okay=False, path_type=Path)
 model_option = click.option("-m", "--model", type=file_path, required=True, help="ONNX model made by cook-export.")
+signature_option = click.option(
+    "--require-signature",
+    "public_key",
+    type=file_path,
+    metavar="PUBKEY",
+    help="Ed25519 public key (PEM); a model that its holder did not sign is refused.",
+)
 device_option = click.option(
     "--device",
     type=click.Choice(DEVICES),

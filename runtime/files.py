@@ -37,6 +37,16 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
             temporary.unlink()
 
 
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system has a way to."""
+    with suppress(OSError, AttributeError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def require_unused(path: Path) -> None:
     """Refuse a folder that holds something.
 

@@ -1,0 +1,356 @@
+"""Installation: the version that runs is whole at every moment, whatever interrupts, and there is a way back.
+
+As a script, `python tests/test_installation.py KILLS` kills that many installations and prints what was found.
+"""
+
+import collections
+import contextlib
+import errno
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cookseg.runtime import installation
+from cookseg.runtime.cli import main
+from cookseg.runtime.errors import CheckFailedError, InputError, ModelError
+from cookseg.runtime.installation import install, rollback, status
+from cookseg.runtime.seal import seal
+
+GOLDEN = Path(__file__).parent / "appliance/golden/model.onnx"
+KILLS = int(os.environ.get("COOKSEG_KILLS", "30"))
+
+
+def version(number):
+    """Return a model that differs from others in its documentation, as protobuf appends a field, under its own seal."""
+    doc = f"version {number}".encode()
+    return seal(GOLDEN.read_bytes()[:-84] + b"\x32" + bytes([len(doc)]) + doc)
+
+
+def digest(content):
+    return content[-64:].decode()
+
+
+def trust(_):
+    """Prove nothing, in no time."""
+
+
+@pytest.fixture
+def models(tmp_path):
+    paths = [tmp_path / f"v{number}.onnx" for number in range(3)]
+    for number, path in enumerate(paths):
+        path.write_bytes(version(number))
+    return paths
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "installed"
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
+class TestVersions:
+    def test_the_first_one_has_none_before_it(self, models, folder):
+        assert install(models[0], folder, trust)
+        assert (folder / "model.onnx").read_bytes() == models[0].read_bytes()
+        assert files(folder) == ["model.onnx"]
+        current, previous = status(folder)
+        assert current.sha256 == digest(models[0].read_bytes())
+        assert current.fault is None
+        assert current.mean_iou > 0
+        assert previous is None
+
+    def test_the_one_before_is_kept_and_an_older_one_goes(self, models, folder):
+        for model in models:
+            assert install(model, folder, trust)
+        assert (folder / "model.onnx").read_bytes() == models[2].read_bytes()
+        assert (folder / "previous.onnx").read_bytes() == models[1].read_bytes()
+        assert files(folder) == ["model.onnx", "previous.onnx"]
+
+    def test_the_same_one_again_changes_nothing(self, models, folder):
+        install(models[0], folder, trust)
+        install(models[1], folder, trust)
+        before = status(folder)
+        assert not install(models[1], folder, trust)
+        assert status(folder) == before
+
+    def test_rollback_returns_and_a_second_one_undoes_it(self, models, folder):
+        install(models[0], folder, trust)
+        install(models[1], folder, trust)
+        installed = status(folder)[0].installed
+        rollback(folder, trust)
+        assert (folder / "model.onnx").read_bytes() == models[0].read_bytes()
+        assert (folder / "previous.onnx").read_bytes() == models[1].read_bytes()
+        assert status(folder)[1].installed == installed
+        rollback(folder, trust)
+        assert (folder / "model.onnx").read_bytes() == models[1].read_bytes()
+
+    def test_nothing_to_return_to_is_said(self, models, folder):
+        with pytest.raises(InputError, match="no such folder"):
+            rollback(folder, trust)
+        install(models[0], folder, trust)
+        with pytest.raises(InputError, match="no previous version"):
+            rollback(folder, trust)
+
+    def test_what_is_damaged_is_no_way_back(self, models, folder):
+        install(models[0], folder, trust)
+        install(models[1], folder, trust)
+        (folder / "model.onnx").write_bytes(b"flash memory wears out")
+        assert "damaged" in status(folder)[0].fault
+        assert install(models[2], folder, trust)
+        assert (folder / "previous.onnx").read_bytes() == models[0].read_bytes()
+        (folder / "previous.onnx").write_bytes(b"here too")
+        with pytest.raises(ModelError, match=r"previous\.onnx has no seal"):
+            rollback(folder, trust)
+        assert (folder / "model.onnx").read_bytes() == models[2].read_bytes()
+
+
+class TestFailure:
+    def test_a_model_that_fails_its_proof_is_named_and_not_installed(self, models, folder):
+        def refuse(path):
+            raise CheckFailedError(f"{path}: wrong answers")
+
+        install(models[0], folder, trust)
+        with pytest.raises(CheckFailedError) as error:
+            install(models[1], folder, refuse)
+        assert str(error.value) == f"{models[1]}: wrong answers"
+        assert files(folder) == ["model.onnx"]
+        assert (folder / "model.onnx").read_bytes() == models[0].read_bytes()
+
+    def test_a_damaged_or_missing_file_is_named(self, models, folder, tmp_path):
+        install(models[0], folder, trust)
+        models[1].write_bytes(models[1].read_bytes()[:-1])
+        with pytest.raises(ModelError, match=r"v1\.onnx has no seal"):
+            install(models[1], folder, trust)
+        with pytest.raises(ModelError, match="No such file"):
+            install(tmp_path / "none.onnx", folder, trust)
+        assert files(folder) == ["model.onnx"]
+
+    @pytest.mark.parametrize("call", ["fsync", "replace"])
+    @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
+    def test_a_disk_that_fails_at_any_step_leaves_a_whole_version(self, models, folder, monkeypatch, call, number):
+        install(models[0], folder, trust)
+        install(models[1], folder, trust)
+        real, steps = getattr(os, call), 0
+        for failing in range(1, 20):
+            steps = 0
+
+            def fail(*arguments, failing=failing, **options):
+                nonlocal steps
+                steps += 1
+                if steps == failing:
+                    raise OSError(number, os.strerror(number))
+                return real(*arguments, **options)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(os, call, fail)
+                with contextlib.suppress(InputError):  # and nothing else
+                    install(models[2], folder, trust)
+            current = (folder / "model.onnx").read_bytes()
+            assert current in {models[1].read_bytes(), models[2].read_bytes()}
+            install(models[1], folder, trust)
+            if steps < failing:
+                break
+        assert steps < failing  # every step was made to fail once
+        assert not set(files(folder)) - {"model.onnx", "previous.onnx"}
+
+    def test_a_full_disk_leaves_the_old_version(self, models, folder):
+        """A limit on the size of files stands for the disk's: the kernel refuses to write on."""
+        install(models[0], folder, trust)
+        code = (
+            "import resource, signal, sys; from pathlib import Path; from cookseg.runtime.installation import install\n"
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (99999, 99999))\n"
+            "install(Path(sys.argv[1]), Path(sys.argv[2]), lambda _: None)"
+        )
+        command = [sys.executable, "-c", code, models[1], folder]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "staged.onnx cannot be written: File too large" in result.stderr
+        assert files(folder) == ["model.onnx"]
+        assert (folder / "model.onnx").read_bytes() == models[0].read_bytes()
+
+    def test_two_at_once_are_kept_apart(self, models, folder):
+        inside, leave = threading.Event(), threading.Event()
+
+        def slow(_):
+            inside.set()
+            leave.wait(30)
+
+        thread = threading.Thread(target=install, args=(models[0], folder, slow))
+        thread.start()
+        inside.wait(30)
+        try:
+            with pytest.raises(InputError, match="another installation is at work"):
+                install(models[1], folder, trust)
+        finally:
+            leave.set()
+            thread.join()
+        assert (folder / "model.onnx").read_bytes() == models[0].read_bytes()
+
+
+class TestProver:
+    def test_a_right_model_passes(self):
+        installation.prover("cpu", 1.0, None)(GOLDEN)
+
+    def test_wrong_answers_are_told_from_damage(self, tmp_path):
+        with pytest.raises(CheckFailedError, match="came out as when it was exported"):
+            installation.prover("cpu", 0.999, None)(swapped(GOLDEN, tmp_path / "swapped.onnx"))
+
+    def test_a_crash_is_an_error_of_the_model(self, monkeypatch):
+        monkeypatch.setattr(installation, "_SELFTEST", "import os; os.abort()")
+        with pytest.raises(ModelError, match=r"crashed in its self-test \(signal 6\)"):
+            installation.prover("cpu", 1.0, None)(GOLDEN)
+
+    def test_a_hang_is_ended(self, monkeypatch):
+        monkeypatch.setattr(installation, "_SELFTEST", "import time; time.sleep(99)")
+        monkeypatch.setattr(installation, "_PATIENCE", 1)
+        with pytest.raises(ModelError, match="did not end its self-test"):
+            installation.prover("cpu", 1.0, None)(GOLDEN)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
+    def test_memory_is_bounded(self, monkeypatch):
+        monkeypatch.setattr(installation, "_MEMORY", 200 << 20)
+        with pytest.raises((ModelError, CheckFailedError)):
+            installation.prover("cpu", 1.0, None)(GOLDEN)
+
+
+def swapped(model, path):
+    """Write a model whose golden vectors expect other classes."""
+    onnx = pytest.importorskip("onnx")
+    proto = onnx.load_from_string(model.read_bytes())
+    node = next(n for n in proto.graph.node if n.op_type == "ArgMax")
+    at = list(proto.graph.node).index(node)
+    proto.graph.node.insert(at, onnx.helper.make_node("Sub", [node.input[0], node.input[0]], ["nothing"]))
+    node.input[0] = "nothing"
+    path.write_bytes(seal(proto.SerializeToString()))
+    return path
+
+
+@pytest.mark.integration
+class TestCommands:
+    def invoke(self, *arguments):
+        return CliRunner().invoke(main, [*map(str, arguments)])
+
+    def test_install_status_and_rollback(self, models, folder):
+        first = self.invoke("install", models[0], "--into", folder, "--device", "cpu", "--json")
+        assert first.exit_code == 0, first.stderr
+        assert json.loads(first.stdout)["installed"]
+        assert "already runs" in self.invoke("install", models[0], "--into", folder).stdout
+        assert self.invoke("install", models[1], "--into", folder).exit_code == 0
+        value = json.loads(self.invoke("status", folder, "--json").stdout)
+        assert value["current"]["sha256"] == digest(models[1].read_bytes())
+        assert value["previous"]["sha256"] == digest(models[0].read_bytes())
+        assert self.invoke("rollback", folder).exit_code == 0
+        assert digest(models[0].read_bytes())[:12] in self.invoke("status", folder).stdout.splitlines()[2]
+
+    def test_a_wrong_model_is_exit_3_and_the_old_one_stays(self, models, folder, tmp_path):
+        self.invoke("install", models[0], "--into", folder)
+        result = self.invoke("install", swapped(GOLDEN, tmp_path / "wrong.onnx"), "--into", folder)
+        assert result.exit_code == 3
+        assert "wrong.onnx" in result.stderr
+        assert (folder / "model.onnx").read_bytes() == models[0].read_bytes()
+
+    def test_status_is_exit_3_where_nothing_whole_is_installed(self, models, folder):
+        folder.mkdir()
+        assert self.invoke("status", folder).exit_code == 3
+        self.invoke("install", models[0], "--into", folder)
+        with (folder / "model.onnx").open("r+b") as file:
+            file.seek(5000)
+            file.write(b"?")
+        result = self.invoke("status", folder)
+        assert result.exit_code == 3
+        assert "damaged" in result.stderr
+
+
+def kill(count):
+    """Kill installations: before each of their system calls in turn, then at random moments; check all that is left."""
+    oldest, old, new = (version(number) for number in range(3))
+    found = collections.Counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder, source = Path(name, "installed"), Path(name, "new.onnx")
+        source.write_bytes(new)
+        step = 1
+        for _ in range(count):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            (folder / "model.onnx").write_bytes(old)
+            (folder / "previous.onnx").write_bytes(oldest)
+            killed = interrupted(source, folder, step)
+            found[look(folder, oldest, old, new)] += 1
+            install(source, folder, trust)
+            assert files(folder) == ["model.onnx", "previous.onnx"]
+            assert look(folder, oldest, old, new) == "switched"
+            if step and not killed:
+                assert step > 8, f"an installation took {step - 1} calls: were they counted?"
+            step = step + 1 if step and killed else None  # when it came through, go on at random
+    return found
+
+
+def interrupted(source, folder, step):
+    """Install in a process that is killed before its nth call, or at a random moment; return whether it was."""
+    child = os.fork()
+    if not child:
+        try:
+            if step:
+                die_before(step)
+            install(source, folder, trust)
+        finally:
+            os._exit(0)
+    if not step:
+        time.sleep(random.uniform(0, 0.012))
+        os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def look(folder, oldest, old, new):
+    """Return on which side of the switch a folder is; anything else fails."""
+    current = (folder / "model.onnx").read_bytes()
+    previous = installation._previous(folder).read_bytes()
+    if (current, previous) == (old, oldest):
+        return "not switched"
+    assert (current, previous) == (new, old)
+    return "switched"
+
+
+def die_before(step):
+    """Have this process killed before its nth system call that changes or flushes a file's name or content."""
+    calls = 0
+
+    def counted(real):
+        def call(*arguments, **options):
+            nonlocal calls
+            calls += 1
+            if calls == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*arguments, **options)
+
+        return call
+
+    for name in ("fsync", "replace", "unlink", "open", "utime"):
+        setattr(os, name, counted(getattr(os, name)))
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_kill_at_any_moment_leaves_one_whole_version(tmp_path):
+    result = subprocess.run([sys.executable, __file__, str(KILLS)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert sum(found.values()) == KILLS
+    assert found.keys() == {"switched", "not switched"}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(kill(int(sys.argv[1]))))
