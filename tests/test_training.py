@@ -1,5 +1,6 @@
 """Training: the network at any size, the loss against plain formulas, batches, resuming, interruption, bad input."""
 
+import copy
 import csv
 import json
 import os
@@ -26,6 +27,7 @@ from cookseg.training.cli import main
 from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
 from cookseg.training.loss import SegmentationLoss, class_weights, dice_loss
 from cookseg.training.model import Answer, UNet
+from cookseg.training.quantization import round_activations, round_weights, simulate_int8
 from cookseg.training.samples import Batches, TrainingSet, fit_sample
 from cookseg.training.trainer import Trainer
 
@@ -225,6 +227,21 @@ class TestTrainer:
         weights = [checkpoint.load(folder / checkpoint.BEST)["weights"] for folder in (tmp_path, tmp_path / "a")]
         assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
+    def test_a_run_for_int8_leaves_plain_weights_and_resumes_like_any_other(self, tmp_path):
+        config = replace(self.config, qat=True)
+        aware, plain = self.trainer(config), self.trainer()
+        for trainer, name in ((aware, "aware"), (plain, "plain")):
+            (tmp_path / name).mkdir()
+            trainer.fit(tmp_path / name, 0, lambda _: True)
+        assert aware.network.state_dict().keys() == plain.network.state_dict().keys()
+        assert not torch.equal(aware.network.head.weight, plain.network.head.weight)
+        stopped, resumed = self.trainer(config), self.trainer(config)
+        (tmp_path / "a").mkdir()
+        stopped.fit(tmp_path / "a", 0, lambda trainer: trainer.progress.step < 4)
+        resumed.load_state(checkpoint.load(tmp_path / "a" / checkpoint.LAST))
+        resumed.fit(tmp_path / "a", 0, lambda _: True)
+        assert torch.equal(resumed.network.head.weight, aware.network.head.weight)
+
     def test_patience_ends_a_run(self, tmp_path):
         trainer = self.trainer(replace(self.config, epochs=50, patience=2, lr=1e-12))
         trainer.fit(tmp_path, 0, lambda _: True)
@@ -251,6 +268,38 @@ class TestTrainer:
             trainer.save(tmp_path)
         assert (tmp_path / "last.pt").read_bytes() == before
         assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+
+
+class TestQuantization:
+    def test_values_lie_on_grids_of_8_bits(self):
+        torch.manual_seed(0)
+        weight, x = (
+            torch.randn(4, 3, 3, 3) * torch.tensor([0.1, 1, 10, 100]).view(4, 1, 1, 1),
+            torch.rand(2, 3, 9, 9) + 1,
+        )
+        for channel, rounded in zip(weight, round_weights(weight), strict=True):
+            steps = rounded / (channel.abs().max() / 127)
+            torch.testing.assert_close(steps, steps.round(), atol=1e-3, rtol=0)
+            assert (rounded - channel).abs().max() <= channel.abs().max() / 253
+        steps = round_activations(x) / (x.max() / 255)  # the range holds 0
+        torch.testing.assert_close(steps, steps.round(), atol=1e-3, rtol=0)
+        assert not torch.equal(round_activations(x), x)
+
+    def test_gradients_pass_and_the_average_stays_plain(self):
+        net = network().train()
+        plain = copy.deepcopy(net)
+        simulate_int8(net)
+        frames = torch.randint(0, 256, (2, 16, 16, 3), dtype=torch.uint8)
+        difference = (net(frames) - plain(frames)).abs().max()
+        assert 0 < difference < 0.5
+        net(frames).sum().backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+        assert net.state_dict().keys() == plain.state_dict().keys()
+
+    def test_batch_norm_need_not_be_folded_first(self):
+        """Weights that are rounded and then scaled per channel are those that are scaled and then rounded."""
+        weight, gamma = torch.randn(4, 3, 3, 3), torch.tensor([0.01, 1.0, 3.0, 50.0]).view(4, 1, 1, 1)
+        torch.testing.assert_close(round_weights(weight * gamma), round_weights(weight) * gamma)
 
 
 class TestCheckpoint:
@@ -325,6 +374,27 @@ class TestCommand:
         assert result.exit_code == 0, result.stderr
         result = self.train(*command, "--resume")
         assert result.exit_code == 0, result.stderr
+
+    def test_a_run_can_start_from_the_weights_of_another(self, trained, tmp_path):
+        def miou(*options):
+            run = tmp_path / str(len(options))
+            result = self.train(
+                trained.data, "-o", run, "--imgsz", "64", "--epochs", "1", "--batch", "2", "--json", *options
+            )
+            assert result.exit_code == 0, result.stderr
+            return json.loads(result.stdout)["mean_iou"], checkpoint.load_network(run / "best.pt")[1].provenance
+
+        tuned, provenance = miou("--init", trained.run, "--qat", "--lr", "1e-5")
+        assert tuned > miou()[0] + 0.1
+        assert provenance["training"]["init"] == checkpoint.digest(trained.run / "best.pt")
+        assert provenance["training"]["qat"]
+        assert str(trained.run) not in str(provenance)
+
+    def test_weights_of_another_shape_are_refused(self, trained, tmp_path):
+        result = self.train(trained.data, "-o", tmp_path, "--imgsz", "64", "--init", trained.run, "--model", "classic")
+        assert result.exit_code == 1
+        assert "its weights do not fit" in result.stderr
+        assert "--model" in result.stderr
 
     def test_resuming_refuses_other_data(self, trained, tmp_path):
         shutil.copytree(trained.data, tmp_path / "data")

@@ -3,6 +3,7 @@
 A checkpoint holds tensors and plain values only, so that loading one cannot run code (``weights_only``).
 """
 
+import hashlib
 import io
 import pickle
 from dataclasses import asdict
@@ -91,6 +92,19 @@ def load_config(path: Path) -> TrainConfig:
     preprocessing = Preprocessing(**config.pop("preprocessing"))
     augment = AugmentConfig(**config.pop("augment"))
     return TrainConfig(**config, preprocessing=preprocessing, augment=augment)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a checkpoint's file.
+
+    Raises:
+        ModelError: It is not there.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; `cook-train DATA -o {path.parent}` makes a checkpoint") from error
 
 
 def find(run: Path) -> Path:

@@ -66,6 +66,12 @@ from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epo
     show_default=True,
     help="auto computes in 16 bits where the device is made for it.",
 )
+@click.option(
+    "--init",
+    type=click.Path(exists=True, path_type=Path),
+    help="Run or checkpoint to take the first weights from, to fine-tune it.",
+)
+@click.option("--qat", is_flag=True, help="Train for int8, where cook-export says that int8 loses too much.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--workers", type=click.IntRange(0), help="Processes that augment.  [default: 0 on cpu, up to 8 on cuda]")
 @click.option("--no-check", is_flag=True, help="Start even if the doctor finds what would spoil the run.")
@@ -81,6 +87,9 @@ def main(
     with console.require_extra("train"):
         from cookseg.training import checkpoint, runs  # noqa: PLC0415 - `--help` must not need torch
     device, workers = options.pop("device"), options.pop("workers")
+    start = checkpoint.find(options["init"]) if options["init"] else None
+    options["init"] = checkpoint.digest(start) if start else ""
+    start = run / checkpoint.LAST if resume else start
     stored = checkpoint.load_config(run / checkpoint.LAST) if resume else None
     layout = runs.trained_on(run)[1] if resume else layout
     if not options.pop("no_check"):
@@ -90,7 +99,7 @@ def main(
     if stored:
         _refuse_changes(ctx, config, stored)
         config = stored
-    matrix = runs.train(found, run, config, device=device, workers=workers, resume=resume)
+    matrix = runs.train(found, run, config, device=device, workers=workers, start=start)
     value = {"run": str(run), "best": str(run / checkpoint.BEST), **score_dict(matrix, found.classes)}
     console.emit(
         as_json,

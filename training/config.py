@@ -48,6 +48,8 @@ class TrainConfig:
         average: Decay of the exponential moving average of the weights that is evaluated and kept.
         patience: Epochs without a better validation mIoU after which the run ends; 0 never ends it early.
         seed: Seeds weights, order and augmentation.
+        qat: Whether to train as if convolutions were computed in int8, for a model that will be.
+        init: SHA-256 of the checkpoint that the first weights come from; empty for random weights.
         precision: ``auto`` is bfloat16 or float16 autocast where the device has it, ``float32`` never.
         preprocessing: Size and resize rule of the network's input.
         augment: Ranges of the augmentation.
@@ -62,6 +64,8 @@ class TrainConfig:
     average: float = 0.998
     patience: int = 0
     seed: int = 0
+    qat: bool = False
+    init: str = ""
     precision: Precision = "auto"
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     augment: AugmentConfig = field(default_factory=AugmentConfig)

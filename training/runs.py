@@ -25,6 +25,7 @@ from cookseg.runtime.metrics import ConfusionMatrix, score_dict
 from cookseg.runtime.segmenter import Segmenter
 from cookseg.training import checkpoint
 from cookseg.training.config import TrainConfig
+from cookseg.training.model import UNet
 from cookseg.training.report import Reporter
 from cookseg.training.samples import class_shares, fit_sample
 from cookseg.training.trainer import TorchEngine, Trainer
@@ -77,17 +78,18 @@ class Data:
 
 
 def train(
-    data: Data, run: Path, config: TrainConfig, *, device: str, workers: int | None, resume: bool
+    data: Data, run: Path, config: TrainConfig, *, device: str, workers: int | None = None, start: Path | None = None
 ) -> ConfusionMatrix:
     """Train, and return how the best weights do on the validation set at the resolution of its ground truth.
 
     Args:
         data: The dataset.
-        run: Folder to write into; with ``resume`` the one of the run to continue.
+        run: Folder to write into.
         config: How to train; a resumed run must have the same.
         device: ``auto``, ``cpu`` or ``cuda``.
         workers: Processes that augment, 0 being this one; None chooses by device.
-        resume: Continue the run from its last checkpoint.
+        start: Checkpoint to start from, None for random weights: the run's own last one continues it, of another one
+            only the weights are taken.
 
     Raises:
         InputError: The folder holds a run already, or the one to continue has another configuration or data.
@@ -95,8 +97,8 @@ def train(
         DeviceError: The device is not available.
     """
     device = _device(device)
-    last = checkpoint.load(run / checkpoint.LAST) if resume else None
-    if not resume and (run / checkpoint.LAST).exists():
+    last = checkpoint.load(start) if start == run / checkpoint.LAST else None
+    if not last and (run / checkpoint.LAST).exists():
         raise InputError(f"{run} holds a run already: continue it with --resume, or choose another --output")
     samples, val = _read(data, config)
     provenance = _provenance(data, config)
@@ -109,6 +111,8 @@ def train(
                 " started with; restore them, or start a new run in another --output"
             )
         trainer.load_state(last)
+    elif start:
+        trainer.start_from(_initial(start, trainer.network, contract))
     run.mkdir(parents=True, exist_ok=True)
     _record(run, data, config)
     if workers is None:
@@ -203,6 +207,17 @@ def _finish(data: Data, run: Path) -> ConfusionMatrix:
     return matrix
 
 
+def _initial(path: Path, wanted: UNet, contract: Contract) -> UNet:
+    """Return the network of a checkpoint, if its weights fit the wanted one."""
+    network, theirs = checkpoint.load_network(path)
+    if network.config != wanted.config or len(theirs.classes) != len(contract.classes):
+        raise InputError(
+            f"{path}: its weights do not fit: {network.config} for {len(theirs.classes)} classes instead of"
+            f" {wanted.config} for {len(contract.classes)}; choose its --model, or another --init"
+        )
+    return network
+
+
 def _device(name: str) -> str:
     available = torch.cuda.is_available()
     if name == "auto":
@@ -222,6 +237,8 @@ def _provenance(data: Data, config: TrainConfig) -> dict[str, object]:
         "batch": config.batch,
         "lr": config.lr,
         "seed": config.seed,
+        **({"qat": True} if config.qat else {}),
+        **({"init": config.init} if config.init else {}),
     }
     found = {
         "name": data.root.resolve().name,

@@ -30,6 +30,7 @@ from cookseg.training import checkpoint
 from cookseg.training.config import PRESETS, TrainConfig
 from cookseg.training.loss import SegmentationLoss, class_weights
 from cookseg.training.model import Answer, UNet
+from cookseg.training.quantization import simulate_int8
 from cookseg.training.samples import Batches, TrainingSet, class_shares
 
 SECONDS_BETWEEN_SAVES = 15
@@ -93,6 +94,8 @@ class Trainer:
         self.network.to(self.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(config.average), use_buffers=True)
+        if config.qat:
+            simulate_int8(self.network)  # the average stays a plain network
         self.loss = SegmentationLoss(class_weights(class_shares(samples, len(contract.classes)))).to(self.device)
         groups = _parameter_groups(self.network, config.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=True)
@@ -160,6 +163,11 @@ class Trainer:
         }
         checkpoint.save(run / checkpoint.LAST, self.contract, self.averaged.module, **state)
         self._saved = time.monotonic()
+
+    def start_from(self, network: UNet) -> None:
+        """Take over the weights of a network of the same shape."""
+        for module in (self.network, self.averaged.module):
+            module.load_state_dict(network.state_dict())
 
     def load_state(self, value: dict[str, Any]) -> None:
         """Continue from the value of a checkpoint that `save` wrote."""
