@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
 
 import markdown
@@ -118,10 +119,9 @@ def card(report: Report, name: str, licence: str) -> tuple[str, str]:
         licence: Under which terms the model may be used, in the user's words.
     """
     text = "\n\n".join(_sections(report, name, licence)) + "\n"
-    body = markdown.markdown(text, extensions=["tables"])
-    page = (
-        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{name}</title>\n{_STYLE}\n{body}\n</html>\n'
-    )
+    body = markdown.markdown(escape(text, quote=False), extensions=["tables"])
+    head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(name)}</title>'
+    page = "\n".join([head, _STYLE, body, "</html>", ""])
     return text, page
 
 
@@ -148,7 +148,7 @@ def _sections(report: Report, name: str, licence: str) -> Iterator[str]:
     )
     yield "## Data and training"
     topics = [(topic, known[topic]) for topic in ("data", "training", "export", "versions") if topic in known]
-    yield "\n".join(f"- {topic}: {', '.join(f'{k} {v}' for k, v in facts.items())}" for topic, facts in topics)
+    yield "\n".join(f"- {topic}: {', '.join(f'{k} {_fact(v)}' for k, v in facts.items())}" for topic, facts in topics)
     yield "## Scores on the validation set"
     yield _markdown(Table("", list(SCORE_COLUMNS), score_rows(file.matrix, classes)))
     counts = [[row, *(f"{n:,}" for n in line)] for row, line in zip(classes.names, file.matrix.counts, strict=True)]
@@ -161,6 +161,10 @@ def _sections(report: Report, name: str, licence: str) -> Iterator[str]:
         yield _markdown(table)
     yield "## Limits"
     yield "\n".join(f"- {limit}" for limit in _limits(report))
+
+
+def _fact(value: Any) -> str:
+    return (" ".join(value) or "nothing") if isinstance(value, list) else str(value)
 
 
 def _limits(report: Report) -> Iterator[str]:
@@ -182,11 +186,12 @@ def _limits(report: Report) -> Iterator[str]:
 
 
 def _markdown(table: Table) -> str:
-    lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)], *table.rows]
     width = len(table.header)
-    return "\n".join("| " + " | ".join([*line, *[""] * (width - len(line))]) + " |" for line in lines).replace(
-        "|logit|", "logit"
-    )
+    rows = [
+        [cell.replace("|", "\\|") for cell in [*row, *[""] * (width - len(row))]] for row in [table.header, *table.rows]
+    ]
+    lines = [rows[0], ["---", *["---:"] * (width - 1)], *rows[1:]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _size_row(name: str, stage: Stage) -> list[str]:

@@ -403,7 +403,7 @@ class TestCommand:
             "--max-drop",
             "100",
             "--licence",
-            "CC0",
+            "<CC0>",
             "--outputs",
             "confidence",
         )
@@ -414,7 +414,8 @@ class TestCommand:
         assert engine.contract.provenance["export"]["target"] == "x86"
         assert min(outcome.agreement for outcome in selftest(engine)) == 1
         text, page = path.with_suffix(".card.md").read_text(), path.with_suffix(".card.html").read_text()
-        assert "Licence: CC0." in text
+        assert "Licence: <CC0>." in text
+        assert "Licence: &lt;CC0&gt;." in page
         assert "int8 arithmetic is for x86" in text
         assert page.count("<table>") == page.count("</table>") == 6
         assert f"{engine.contract.provenance['validation']['mean_iou']:.4f}" in text
