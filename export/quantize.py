@@ -124,13 +124,6 @@ class Quantizer:
 
     def quantized(self, ranges: Any, in_float: Sequence[str] = ()) -> onnx.ModelProto:
         """Return the model in int8, but for some layers."""
-        kept = set(in_float)
-        nodes = list(self.model.graph.node)
-        excluded = [
-            node.name
-            for node in nodes
-            if node.name in kept or (node.op_type == "Relu" and _maker(nodes, node.input[0]) in kept)
-        ]
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
         quantizer = QDQQuantizer(
@@ -141,7 +134,7 @@ class Quantizer:
             activation_qType=self.target.activations,
             tensors_range=ranges,
             nodes_to_quantize=[],
-            nodes_to_exclude=excluded,
+            nodes_to_exclude=self._with_neighbours(in_float),
             op_types_to_quantize=_OPERATORS,
             extra_options={"ActivationSymmetric": self.target.symmetric},
         )
@@ -149,6 +142,21 @@ class Quantizer:
         quantizer.model.topological_sort()
         result: onnx.ModelProto = quantizer.model.model
         return result
+
+    def _with_neighbours(self, layers: Sequence[str]) -> list[str]:
+        """Return layers, and what only hands values on beside them: rounded there, they would be lost all the same."""
+        kept = set(layers)
+        tensors: set[str] = set()  # what the layers in float read and make
+        for node in self.model.graph.node:
+            if node.name in kept or (node.op_type == "Relu" and node.input[0] in tensors):
+                kept.add(node.name)
+                tensors.update([node.input[0], node.output[0]])
+        beside = {
+            node.name
+            for node in self.model.graph.node
+            if node.op_type in _OPERATORS and node.op_type != "Conv" and tensors & {*node.input, *node.output}
+        }
+        return [*kept, *beside - kept]
 
     def error(self, model: onnx.ModelProto) -> float:
         """Return the mean absolute difference of a model's logits on the frames kept back."""
@@ -171,7 +179,7 @@ def to_int8(quantizer: Quantizer, method: str, holds: Callable[[onnx.ModelProto]
 
     Args:
         quantizer: The model.
-        method: A name of `METHODS`, or ``auto`` for the one with the smallest error.
+        method: A name of `METHODS`, or ``auto`` for the one with the smallest error that holds.
         holds: The gate: returns what is wrong with a model, in words.
 
     Raises:
@@ -180,33 +188,33 @@ def to_int8(quantizer: Quantizer, method: str, holds: Callable[[onnx.ModelProto]
     methods = list(METHODS) if method == "auto" else [method]
     ranges = {name: quantizer.ranges(name) for name in methods}
     errors = {name: quantizer.error(quantizer.quantized(ranges[name])) for name in methods}
-    best = min(errors, key=lambda name: errors[name])
+    methods.sort(key=lambda name: errors[name])
     order: list[str] = []
 
-    def attempt(count: int) -> Quantized | list[str]:
+    def attempt(method: str, count: int) -> Quantized | list[str]:
         in_float = tuple(order[:count])
-        model = quantizer.quantized(ranges[best], in_float)
-        return holds(model) or Quantized(model, best, errors, in_float)
+        model = quantizer.quantized(ranges[method], in_float)
+        return holds(model) or Quantized(model, method, errors, in_float)
 
-    result = attempt(0)
-    if isinstance(result, Quantized):
-        return result
-    console.note(f"int8 throughout does not hold ({result[0]}): measuring which layers lose most ...")
+    for name in methods:
+        result = attempt(name, 0)
+        if isinstance(result, Quantized):
+            return result
+        console.note(f"int8 throughout, calibrated by {name}, does not hold: {result[0]}")
+    console.note("measuring which layers lose most ...")
+    best = methods[0]
     order = quantizer.by_damage(ranges[best])
     failing, count = 0, 1
-    while isinstance(result, list):  # twice as many until it holds ...
-        result = attempt(count)
-        if isinstance(result, list):
-            if count >= len(order) // 2:
-                raise CheckFailedError(
-                    f"int8 does not hold with {count} of {len(order)} layers in float either:\n"
-                    + console.bullets(result)
-                    + "\nfine-tune for it with `cook-train --qat`, or export with --precision fp32"
-                )
-            failing, count = count, min(2 * count, len(order) // 2)
+    while isinstance(result := attempt(best, count), list):  # twice as many until it holds ...
+        if count >= len(order) // 2:
+            raise CheckFailedError(
+                f"int8 does not hold with {count} of {len(order)} layers in float either:\n{console.bullets(result)}\n"
+                "fine-tune for it with `cook-train --qat`, or export with --precision fp32"
+            )
+        failing, count = count, min(2 * count, len(order) // 2)
     while count - failing > 1:  # ... then as few as hold
         middle = (count + failing) // 2
-        fewer = attempt(middle)
+        fewer = attempt(best, middle)
         if isinstance(fewer, Quantized):
             result, count = fewer, middle
         else:
@@ -250,7 +258,3 @@ def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
         finally:
             root.setLevel(level)
         return onnx.load(path)
-
-
-def _maker(nodes: Sequence[onnx.NodeProto], tensor: str) -> str:
-    return next((node.name for node in nodes if tensor in node.output), "")
