@@ -51,20 +51,21 @@ class Segmenter:
         self.engine = engine
 
     @classmethod
-    def load(cls, model: Path | str, device: str = "auto", threads: int = 0) -> Self:
+    def load(cls, model: Path | str, device: str = "auto", threads: int = 0, public_key: Path | None = None) -> Self:
         """Load a model that `cook-export` made.
 
         Args:
             model: Path of the ONNX file.
             device: ``auto``, ``cpu``, ``cuda``, ``tensorrt``, ``openvino``, ``coreml`` or ``directml``.
             threads: CPU threads within an operator; 0 means one per core.
+            public_key: File of the Ed25519 public key (PEM) that the model must be signed for; None takes any model.
 
         Raises:
-            ModelError: The file is missing, damaged or not cookseg's.
+            ModelError: The file is missing, damaged or not cookseg's, or lacks the signature asked for.
             DeviceError: The device is not available or would not be used.
             MissingExtraError: onnxruntime is not installed.
         """
-        engine = OnnxEngine(Path(model), device, threads)
+        engine = OnnxEngine(Path(model), device, threads, public_key)
         return cls(engine.contract, engine)
 
     def predict(self, frame: UInt8Array) -> Segmentation:
