@@ -140,11 +140,11 @@ class _Export:
         """Make the graphs of lower precision that are asked for; with ``auto``, keep those that pass the gate."""
         asked = self.settings.precision
         tried = {"auto": ["fp16", "int8"] if self.target.half else ["int8"], "fp32": []}.get(asked, [asked])
+        plain = list(self.graphs.values())[-1]
         passed = []
         for name in tried:
             console.note(f"converting to {name} ...")
             try:
-                plain = list(self.graphs.values())[-1]
                 self.graphs[name] = quantize.to_float16(plain) if name == "fp16" else self._int8(plain)
                 self._compare(name, self.graphs[name], None)
                 self._require(name, self._losses(self._add_stage(name)))

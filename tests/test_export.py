@@ -382,16 +382,22 @@ class TestCommand:
         assert "file, validation frames: a logit differs" in result.stderr
         assert list(tmp_path.iterdir()) == []
 
-    def test_auto_takes_the_fastest_that_passes(self, trained, tmp_path):
-        options = ("-o", tmp_path / "m.onnx", "--precision", "auto", "--max-drop", "100", "--json")
-        report = json.loads(self.export(trained.run, *options).stdout)
-        speeds = {"fp32": report["graphs"]["simplified"], "int8": report["graphs"]["int8"]}
+    def test_auto_takes_the_fastest_that_passes(self, trained, tmp_path, monkeypatch):
+        native = quantize.native_target()
+        monkeypatch.setitem(quantize.TARGETS, native, replace(quantize.TARGETS[native], half=True))
+        arguments = (trained.run, "-o", tmp_path / "m.onnx", "--precision", "auto", "--json", "--max-drop")
+        report = json.loads(self.export(*arguments, "100").stdout)
+        speeds = {
+            "fp32": report["graphs"]["simplified"],
+            "fp16": report["graphs"]["fp16"],
+            "int8": report["graphs"]["int8"],
+        }
         assert report["precision"] == min(speeds, key=lambda name: speeds[name]["milliseconds"])
-        refused = self.export(
-            trained.run, "-o", tmp_path / "m.onnx", "--precision", "auto", "--max-drop", "-100", "--json"
-        )
+        assert report["int8"]["in_float"] == []
+        refused = self.export(*arguments, "-100")
         assert json.loads(refused.stdout)["precision"] == "fp32"
         assert "warning: int8 does not hold" in refused.stderr
+        assert "warning: fp16 does not answer" in refused.stderr
 
     def test_an_int8_model_says_so_and_its_card_too(self, trained, tmp_path):
         path = tmp_path / "m.onnx"
