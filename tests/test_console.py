@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import click
@@ -155,8 +156,8 @@ def test_an_accelerator_that_is_not_there_exits_with_4(tmp_path, monkeypatch, de
     offers = SimpleNamespace(__version__="1.32", get_available_providers=lambda: ["CPUExecutionProvider"])
     monkeypatch.setattr(engine, "import_onnxruntime", lambda: offers)
     write_png(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
-    (tmp_path / "model.onnx").touch()
-    result = run(cook_infer, "masks", tmp_path / "a.png", "-m", tmp_path / "model.onnx", "--device", device)
+    model = Path(__file__).parent / "appliance/golden/model.onnx"
+    result = run(cook_infer, "masks", tmp_path / "a.png", "-m", model, "--device", device)
     assert (result.exit_code, result.stdout) == (4, "")
     assert f"--device {device} is not available" in result.stderr
 
