@@ -280,10 +280,11 @@ def _info_text(contract: Contract, size: int) -> str:
     } | {topic: _fact(value) for topic, value in provenance.items()}
     width = max(len(topic) for topic in facts)
     text = "\n".join(f"{topic.ljust(width)}  {fact}" for topic, fact in facts.items())
-    if not validation:
+    try:
+        scores = format_scores(ConfusionMatrix.of(validation["confusion_matrix"]), contract.classes)
+    except (KeyError, IndexError, TypeError, ValueError):  # nothing depends on what a model says of itself
         return text
-    matrix = ConfusionMatrix.of(validation["confusion_matrix"])
-    return f"{text}\n\nmeasured on its validation set:\n\n{format_scores(matrix, contract.classes)}"
+    return f"{text}\n\nmeasured on its validation set:\n\n{scores}"
 
 
 def _fact(value: Any) -> str:

@@ -6,8 +6,9 @@
 
 A switch is one rename, so ``model.onnx`` is either the old version or the new one, whole. Before it, the old one is
 written as ``displaced.onnx``; after it, that becomes ``previous.onnx``. Where power fails in between, whoever comes
-next sees by the digests whether the switch had happened. Data reach the disk before each rename, and each rename before
-the next step (`os.fsync` on files and folder); that a disk keeps what it has confirmed is beyond any program.
+next sees by the digests whether the switch had happened. A previous version that is the one that runs, as after a
+return from a damaged one, is none. Data reach the disk before each rename, and each rename before the next step
+(`os.fsync` on files and folder); that a disk keeps what it has confirmed is beyond any program.
 """
 
 import os
@@ -19,10 +20,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cookseg.runtime.engine import OnnxEngine
+from cookseg.runtime.engine import PROVIDERS, OnnxEngine, import_onnxruntime
 from cookseg.runtime.errors import CheckFailedError, CooksegError, DeviceError, InputError, ModelError
 from cookseg.runtime.files import sync_folder, write_atomically
 from cookseg.runtime.seal import require_unbroken
+from cookseg.runtime.structure import MOST_BYTES
 
 MODEL, PREVIOUS, _DISPLACED, _STAGED = "model.onnx", "previous.onnx", "displaced.onnx", "staged.onnx"
 
@@ -69,7 +71,7 @@ def install(model: Path, folder: Path, prove: Prover) -> bool:
         prove: Says whether the copy is fit to run here, as `prover` makes one.
 
     Returns:
-        False if this very version runs already.
+        False if this very version runs already, and proved itself again.
 
     Raises:
         ModelError: The file is missing, damaged, or crashes.
@@ -81,6 +83,7 @@ def install(model: Path, folder: Path, prove: Prover) -> bool:
         content = _read(model)
         require_unbroken(content, str(model))
         if _digest(folder / MODEL) == _digest_of(content):
+            _prove(folder / MODEL, model, prove)  # a signature may be asked for that was not when it was installed
             return False
         _switch(folder, content, model, prove)
     return True
@@ -114,7 +117,9 @@ def status(folder: Path) -> tuple[Version | None, Version | None]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; `cook-infer install MODEL --into {folder}` makes it")
-    return _version(folder / MODEL), _version(_previous(folder))
+    current, previous = _version(folder / MODEL), _version(_previous(folder))
+    same = current and previous and not current.fault and current.sha256 == previous.sha256
+    return current, None if same else previous
 
 
 def prover(device: str, min_agreement: float, public_key: Path | None) -> Prover:
@@ -125,7 +130,9 @@ def prover(device: str, min_agreement: float, public_key: Path | None) -> Prover
         min_agreement: Share of each golden frame's pixels that must come out as expected.
         public_key: File of the key that the model must be signed for, or None.
     """
-    limit = _MEMORY if sys.platform == "linux" and device in {"auto", "cpu"} else 0  # CUDA maps far more than it uses
+    accelerated = device != "cpu" and PROVIDERS["cuda"] in import_onnxruntime().get_available_providers()
+    bounded = sys.platform == "linux" and device in {"auto", "cpu"} and not accelerated  # CUDA maps more than it uses
+    limit = _MEMORY if bounded else 0
     options = ["--device", device, "--min-agreement", str(min_agreement)]
     options += ["--require-signature", str(public_key)] if public_key else []
 
@@ -184,7 +191,9 @@ def _recover(folder: Path) -> None:
     if _previous(folder) == displaced:
         displaced.replace(folder / PREVIOUS)
         sync_folder(folder)
-    for leftover in [displaced, folder / _STAGED, *folder.glob(".*.tmp")]:
+    previous, running = folder / PREVIOUS, _digest(folder / MODEL)
+    same = [previous] if running and _digest(previous) == running else []
+    for leftover in [displaced, folder / _STAGED, *same, *folder.glob(".*.tmp")]:
         leftover.unlink(missing_ok=True)
 
 
@@ -204,13 +213,15 @@ def _locked(folder: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise InputError(
-            f"{error.filename or folder}: {error.strerror or error}; the version that ran still runs. Check that"
-            f" {folder} may be written to and that the disk is not full"
+            f"{error.filename or folder}: {error.strerror or error}; check that {folder} may be written to and that the"
+            f" disk is not full. `cook-infer status {folder}` says which version runs"
         ) from error
 
 
 def _read(path: Path) -> bytes:
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ModelError(f"{path} has {path.stat().st_size / 1e9:.1f} GB: no model of cookseg is larger than 1 GB")
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}: name a model that cook-export made") from error
@@ -235,7 +246,13 @@ def _version(path: Path) -> Version | None:
         return None
     installed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     try:
-        validation = OnnxEngine(path, "cpu").contract.provenance.get("validation") or {}
+        validation = OnnxEngine(path, "cpu").contract.provenance.get("validation")
     except CooksegError as error:
         return Version(path, _digest(path) or "unknown", installed, None, str(error))
-    return Version(path, _digest(path) or "unknown", installed, validation.get("mean_iou"), None)
+    return Version(path, _digest(path) or "unknown", installed, _mean_iou(validation), None)
+
+
+def _mean_iou(validation: object) -> float | None:
+    """Return what a model says of its validation, which may be anything, if it is a number."""
+    value = validation.get("mean_iou") if isinstance(validation, dict) else None
+    return float(value) if isinstance(value, int | float) else None

@@ -1,11 +1,13 @@
 """Installation: the version that runs is whole at every moment, whatever interrupts, and there is a way back.
 
-As a script, `python tests/test_installation.py KILLS` kills that many installations and prints what was found.
+As a script, `python tests/test_installation.py install 500` kills that many installations, or with `rollback` that many
+returns, and prints what was found.
 """
 
 import collections
 import contextlib
 import errno
+import io
 import json
 import os
 import random
@@ -26,9 +28,10 @@ from cookseg.runtime.cli import main
 from cookseg.runtime.errors import CheckFailedError, InputError, ModelError
 from cookseg.runtime.installation import install, rollback, status
 from cookseg.runtime.seal import seal
+from cookseg.runtime.structure import MOST_BYTES
 
 GOLDEN = Path(__file__).parent / "appliance/golden/model.onnx"
-KILLS = int(os.environ.get("COOKSEG_KILLS", "30"))
+KILLS = int(os.environ.get("COOKSEG_KILLS", "50"))
 
 
 def version(number):
@@ -117,6 +120,43 @@ class TestVersions:
             rollback(folder, trust)
         assert (folder / "model.onnx").read_bytes() == models[2].read_bytes()
 
+    def test_a_return_from_a_damaged_one_leaves_nothing_to_return_to(self, models, folder):
+        install(models[0], folder, trust)
+        install(models[1], folder, trust)
+        (folder / "model.onnx").write_bytes(b"flash memory wears out")
+        rollback(folder, trust)
+        assert (folder / "model.onnx").read_bytes() == models[0].read_bytes()
+        assert status(folder)[1] is None
+        shutil.copy(folder / "model.onnx", folder / "previous.onnx")  # as if the power had failed after the switch
+        assert status(folder)[1] is None
+        with pytest.raises(InputError, match="no previous version"):
+            rollback(folder, trust)
+
+    def test_the_same_one_again_must_prove_itself_again(self, models, folder):
+        def unsigned(path):
+            raise ModelError(f"{path} is not signed")
+
+        install(models[0], folder, trust)
+        with pytest.raises(ModelError, match=r"v0\.onnx is not signed"):
+            install(models[0], folder, unsigned)
+
+    def test_each_rename_reaches_the_disk_before_the_next_step(self, models, folder, monkeypatch):
+        install(models[0], folder, trust)
+        steps, replace = [], os.replace
+
+        def renamed(source, target):
+            steps.append(Path(target).name)
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", renamed)
+        monkeypatch.setattr(installation, "sync_folder", lambda _: steps.append("sync"))
+        install(models[1], folder, trust)
+        assert steps == ["staged.onnx", "displaced.onnx", "sync", "model.onnx", "sync", "previous.onnx", "sync"]
+
+    @pytest.mark.parametrize("validation", [[1], "good", {"mean_iou": "good"}, None])
+    def test_a_score_that_is_none_is_left_out(self, validation):
+        assert installation._mean_iou(validation) is None
+
 
 class TestFailure:
     def test_a_model_that_fails_its_proof_is_named_and_not_installed(self, models, folder):
@@ -138,6 +178,28 @@ class TestFailure:
         with pytest.raises(ModelError, match="No such file"):
             install(tmp_path / "none.onnx", folder, trust)
         assert files(folder) == ["model.onnx"]
+
+    def test_a_file_that_cannot_be_a_model_is_not_read(self, folder, tmp_path):
+        with (tmp_path / "huge.onnx").open("wb") as file:
+            file.truncate(MOST_BYTES + 1)  # no byte of it is on the disk
+        with pytest.raises(ModelError, match="no model of cookseg is larger"):
+            install(tmp_path / "huge.onnx", folder, trust)
+
+    def test_an_error_after_the_switch_does_not_say_that_the_old_one_runs(self, models, folder, monkeypatch):
+        install(models[0], folder, trust)
+        replace = os.replace
+
+        def fail(source, target):
+            if Path(target).name == "previous.onnx":
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(target))
+            replace(source, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", fail)
+            with pytest.raises(InputError, match=r"status .* says which version runs"):
+                install(models[1], folder, trust)
+        current, previous = status(folder)
+        assert [current.sha256, previous.sha256] == [digest(models[n].read_bytes()) for n in (1, 0)]
 
     @pytest.mark.parametrize("call", ["fsync", "replace"])
     @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
@@ -274,83 +336,102 @@ class TestCommands:
         assert "damaged" in result.stderr
 
 
-def kill(count):
-    """Kill installations: before each of their system calls in turn, then at random moments; check all that is left."""
+def kill(action, count):
+    """Kill installations or returns: before each of their system calls in turn, then at random; check what is left."""
     oldest, old, new = (version(number) for number in range(3))
+    wanted = new if action == "install" else oldest
     found = collections.Counter()
     with tempfile.TemporaryDirectory() as name:
-        folder, source = Path(name, "installed"), Path(name, "new.onnx")
-        source.write_bytes(new)
-        step = 1
+        folder, source = Path(name, "installed"), Path(name, "source.onnx")
+        source.write_bytes(wanted)
+        act = (lambda: install(source, folder, trust)) if action == "install" else (lambda: rollback(folder, trust))
+        step, longest = 1, 0.0
         for _ in range(count):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             (folder / "model.onnx").write_bytes(old)
             (folder / "previous.onnx").write_bytes(oldest)
-            killed = interrupted(source, folder, step)
-            found[look(folder, oldest, old, new)] += 1
+            start = time.perf_counter()
+            killed = interrupted(act, step, longest)
+            if step:
+                longest = time.perf_counter() - start  # in the end, that of the one that came through
+            how = ("killed at a call" if step else "killed at random") if killed else "came through"
+            found[f"{how}, {look(folder, oldest, old, wanted)}"] += 1
             install(source, folder, trust)
             assert files(folder) == ["model.onnx", "previous.onnx"]
-            assert look(folder, oldest, old, new) == "switched"
+            assert look(folder, oldest, old, wanted) == "switched"
             if step and not killed:
                 assert step > 8, f"an installation took {step - 1} calls: were they counted?"
             step = step + 1 if step and killed else None  # when it came through, go on at random
     return found
 
 
-def interrupted(source, folder, step):
-    """Install in a process that is killed before its nth call, or at a random moment; return whether it was."""
+def interrupted(act, step, longest):
+    """Act in a process that is killed before its nth call, or at a random moment; return whether it was."""
     child = os.fork()
     if not child:
         try:
             if step:
                 die_before(step)
-            install(source, folder, trust)
+            act()
         finally:
             os._exit(0)
     if not step:
-        time.sleep(random.uniform(0, 0.012))
+        time.sleep(random.uniform(0, longest))
         os.kill(child, signal.SIGKILL)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def look(folder, oldest, old, new):
+def look(folder, oldest, old, wanted):
     """Return on which side of the switch a folder is; anything else fails."""
     current = (folder / "model.onnx").read_bytes()
     previous = installation._previous(folder).read_bytes()
     if (current, previous) == (old, oldest):
         return "not switched"
-    assert (current, previous) == (new, old)
+    assert (current, previous) == (wanted, old)
     return "switched"
 
 
 def die_before(step):
-    """Have this process killed before its nth system call that changes or flushes a file's name or content."""
+    """Have this process killed before its nth system call that changes or flushes a file's name or content.
+
+    Opening a file counts twice: a kill after it finds the file empty, as a write that was cut short would.
+    """
     calls = 0
+
+    def count():
+        nonlocal calls
+        calls += 1
+        if calls == step:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def counted(real):
         def call(*arguments, **options):
-            nonlocal calls
-            calls += 1
-            if calls == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*arguments, **options)
+            count()
+            result = real(*arguments, **options)
+            if real is opened:
+                count()
+            return result
 
         return call
 
+    opened = io.open
+    io.open = counted(opened)
     for name in ("fsync", "replace", "unlink", "open", "utime"):
         setattr(os, name, counted(getattr(os, name)))
 
 
 @pytest.mark.integration
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_kill_at_any_moment_leaves_one_whole_version(tmp_path):
-    result = subprocess.run([sys.executable, __file__, str(KILLS)], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("action", ["install", "rollback"])
+def test_a_kill_at_any_moment_leaves_one_whole_version(action):
+    command = [sys.executable, __file__, action, str(KILLS)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert sum(found.values()) == KILLS
-    assert found.keys() == {"switched", "not switched"}
+    assert found.keys() >= {"killed at a call, not switched", "killed at a call, switched"}
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(kill(int(sys.argv[1]))))
+    sys.stdout.write(json.dumps(kill(sys.argv[1], int(sys.argv[2]))))

@@ -4,6 +4,7 @@ As a script, `python tests/test_untrusted.py SEED COUNT` loads and runs mutants 
 """
 
 import collections
+import json
 import os
 import random
 import resource
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from cookseg.runtime.cli import main as cook_infer
 from cookseg.runtime.engine import OnnxEngine
 from cookseg.runtime.errors import CooksegError, InputError, ModelError
 from cookseg.runtime.seal import seal
@@ -206,6 +209,24 @@ def test_what_cook_export_never_writes_is_refused(change, said):
 def test_golden_vectors_without_end_are_refused():
     with pytest.raises(ModelError, match="golden vectors are damaged"):
         selftest(OnnxEngine(edit(deep_golden), "cpu"))
+
+
+@pytest.mark.parametrize(
+    "validation", ["null", "7", '"good"', '{"confusion_matrix": [[1]]}', '{"confusion_matrix": [1, 2]}']
+)
+def test_odd_scores_do_not_keep_a_model_from_telling_what_it_is(tmp_path, validation):
+    def claim(model):
+        entry = next(p for p in model.metadata_props if p.key == "cookseg")
+        contract = json.loads(entry.value)
+        contract["provenance"]["validation"] = json.loads(validation)
+        entry.value = json.dumps(contract)
+
+    path = tmp_path / "model.onnx"
+    path.write_bytes(edit(claim))
+    result = CliRunner().invoke(cook_infer, ["info", str(path)])
+    assert result.exit_code == 0, result.exception
+    assert "stirrer" in result.stdout
+    assert "measured on its validation set" not in result.stdout
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x3a\x00\x3a\x00", b"\x3a\x05" * 20, b"\x0b" * 50], ids=repr)
