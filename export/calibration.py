@@ -23,7 +23,7 @@ def calibration_frames(pairs: Sequence[Pair], spec: Preprocessing, count: int) -
         count: How many frames at most.
 
     Returns:
-        Frames (N, H, W, 3) uint8 RGB at the network's size, in the order of their sessions.
+        Frames (N, H, W, 3) uint8 RGB at the network's size, those of a session far apart.
     """
     frames = [fit(read_image(pair.image), spec) for pair in by_session(pairs)[: _MORE * count]]
     by_light = np.argsort([frame.mean() for frame in frames], kind="stable")

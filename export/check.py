@@ -15,33 +15,18 @@ import numpy.typing as npt
 import onnx
 import torch
 
+from cookseg.export.config import Gates
 from cookseg.runtime.contract import Contract
 from cookseg.runtime.engine import import_onnxruntime
 from cookseg.runtime.images import UInt8Array, fit
 from cookseg.runtime.metrics import ConfusionMatrix
+from cookseg.training.config import ANSWERS
 from cookseg.training.model import Answer, UNet
 
 REAL = "validation frames"
 """The name of those inputs that are no extremes."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Gates:
-    """What a model may differ by.
-
-    Attributes:
-        atol: Largest absolute difference of a logit, of a model in float32.
-        agreement: Smallest share of pixels of validation frames with the same class, of a model in float32.
-        iou: Largest difference of a class's IoU on the validation set, of a model in float32.
-        drop: Largest loss of a class's IoU on the validation set, of a model in float16 or int8.
-    """
-
-    atol: float = 1e-3
-    agreement: float = 0.9999
-    iou: float = 0.001
-    drop: float = 0.005
 
 
 @dataclass(frozen=True)
@@ -138,7 +123,7 @@ def compare(
     rows = []
     for kind, batch in inputs.items():
         with torch.inference_mode():
-            tensors = dict(zip(Answer.OUTPUTS, answer(torch.from_numpy(batch)), strict=True))
+            tensors = dict(zip(ANSWERS, answer(torch.from_numpy(batch)), strict=True))
         expected = {name: tensors[name].numpy() for name in names}
         for label, session in sessions.items():
             got = dict(zip(names, session.run(names, {"frames": batch}), strict=True))

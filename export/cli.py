@@ -2,15 +2,15 @@
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from cookseg.export.config import OLDEST, Calibration, Gates, Precision, Settings, Target
 from cookseg.runtime import console
 from cookseg.runtime.engine import import_onnxruntime
 from cookseg.runtime.files import write_atomically
-
-_OUTPUTS = ("classes", "scores", "confidence", "logits")
+from cookseg.training.config import ANSWERS
 
 
 class _Outputs(click.ParamType[tuple[str, ...]]):
@@ -21,8 +21,8 @@ class _Outputs(click.ParamType[tuple[str, ...]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """Return the names."""
         names = tuple(value) if isinstance(value, tuple) else tuple(name.strip() for name in str(value).split(","))
-        if unknown := [name for name in names if name not in _OUTPUTS]:
-            self.fail(f"{', '.join(unknown)!r} is not among {', '.join(_OUTPUTS)}", param, ctx)
+        if unknown := [name for name in names if name not in ANSWERS]:
+            self.fail(f"{', '.join(unknown)!r} is not among {', '.join(ANSWERS)}", param, ctx)
         return names
 
 
@@ -39,21 +39,21 @@ class _Outputs(click.ParamType[tuple[str, ...]]):
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "int8", "auto"]),
+    type=click.Choice(get_args(Precision)),
     default="fp32",
     show_default=True,
     help="auto: the fastest on this machine that passes its gate. fp16 is for GPUs only.",
 )
 @click.option(
     "--target",
-    type=click.Choice(["auto", "x86", "avx2", "arm", "cuda"]),
+    type=click.Choice(["auto", *get_args(Target)]),
     default="auto",
     show_default=True,
     help="Processor that int8 is for; auto is this machine's. x86 has VNNI, avx2 has not.",
 )
 @click.option(
     "--calibration",
-    type=click.Choice(["auto", "minmax", "entropy", "percentile"]),
+    type=click.Choice(["auto", *get_args(Calibration)]),
     default="auto",
     show_default=True,
     help="How int8 ranges come from activations; auto compares all.",
@@ -85,7 +85,7 @@ class _Outputs(click.ParamType[tuple[str, ...]]):
     help="Of classes, scores, confidence and logits; the first two always are there, masks are made of them.",
 )
 @click.option(
-    "--min-ort", default="1.14", show_default=True, help="Oldest onnxruntime that must read it; chooses opset and IR."
+    "--min-ort", default=OLDEST, show_default=True, help="Oldest onnxruntime that must read it; chooses opset and IR."
 )
 @click.option(
     "--golden",
@@ -117,7 +117,6 @@ def main(
     with console.require_extra("export"):
         importlib.import_module("onnxsim")  # it runs in a process of its own; that it is missing is said at once
         from cookseg.export import pipeline  # noqa: PLC0415 - `--help` must not need torch
-        from cookseg.export.check import Gates  # noqa: PLC0415
         from cookseg.export.report import card  # noqa: PLC0415
     gates = Gates(
         atol=options.pop("atol"),
@@ -125,7 +124,7 @@ def main(
         iou=options.pop("max_iou_change") / 100,
         drop=options.pop("max_drop") / 100,
     )
-    report = pipeline.export(run, output, data, gates, pipeline.Settings(**options), sign)
+    report = pipeline.export(run, output, data, gates, Settings(**options), sign)
     cards = [output.with_suffix(suffix) for suffix in (".card.md", ".card.html")]
     for path, text in zip(cards, card(report, output.name, licence), strict=True):
         write_atomically(path, text.encode())

@@ -7,7 +7,6 @@ width are the contract's. A node is named after the torch module that it came fr
 
 import ast
 import logging
-import re
 import subprocess
 import sys
 import tempfile
@@ -19,16 +18,11 @@ import onnx
 import torch
 from google.protobuf.message import DecodeError
 
+from cookseg.export.config import OLDEST, versions
 from cookseg.runtime.contract import Contract
-from cookseg.runtime.errors import CooksegError, InputError
+from cookseg.runtime.errors import CooksegError
+from cookseg.training.config import ANSWERS
 from cookseg.training.model import Answer, UNet
-
-RELEASES = {(1, 14): (18, 8), (1, 15): (19, 9), (1, 17): (20, 9), (1, 18): (21, 10)}
-"""Opset and IR version that onnxruntime reads since a release (https://onnxruntime.ai/docs/reference/compatibility.html).
-
-Later opsets change no operator that a U-Net has.
-"""
-OLDEST = "1.14"
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _SIMPLIFIER = """
@@ -67,7 +61,7 @@ def to_onnx(network: UNet, contract: Contract, min_ort: str = OLDEST) -> onnx.Mo
             Answer(network).eval(),
             (frames,),
             input_names=["frames"],
-            output_names=list(Answer.OUTPUTS),
+            output_names=list(ANSWERS),
             dynamic_shapes={"frames": {0: torch.export.Dim("batch")}},
             opset_version=opset,
             dynamo=True,
@@ -81,20 +75,6 @@ def to_onnx(network: UNet, contract: Contract, min_ort: str = OLDEST) -> onnx.Mo
     _rename(model.graph)
     onnx.checker.check_model(model, full_check=True)
     return model
-
-
-def versions(min_ort: str) -> tuple[int, int]:
-    """Return the opset and IR version for an onnxruntime release such as 1.16 and all later ones.
-
-    Raises:
-        InputError: It is no version, or too old.
-    """
-    match = re.fullmatch(r"(\d+)\.(\d+)(\.\d+)?", min_ort)
-    release = (int(match[1]), int(match[2])) if match else (0, 0)
-    known = [since for since in RELEASES if since <= release]
-    if not known:
-        raise InputError(f"--min-ort {min_ort}: name a release of onnxruntime from {OLDEST} on, such as 1.16")
-    return RELEASES[max(known)]
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:

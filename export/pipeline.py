@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from cookseg.export import calibration, check, convert, divergence, graph, provenance, quantize
+from cookseg.export.config import Gates, Precision, Settings, Target, versions
 from cookseg.export.report import Report, Stage
 from cookseg.runtime import console
 from cookseg.runtime.contract import GOLDEN_KEY, Contract
@@ -44,35 +45,8 @@ print(np.median(seconds[len(seconds) // 5 :]))
 """Times a model as an appliance would run it: in this process, threads of torch and of other sessions would disturb."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to export.
-
-    Attributes:
-        precision: ``fp32``, ``fp16``, ``int8``, or ``auto`` for the fastest one here that passes its gate.
-        target: A name of `quantize.TARGETS`, or ``auto`` for this machine's processor.
-        calibration: A name of `quantize.METHODS`, or ``auto`` for the one with the smallest error.
-        calibration_frames: How many training frames the ranges of int8 come from.
-        frames: How many validation frames the outputs are compared on; the IoU takes all.
-        golden: How many of them travel inside the file, so that it can be proven wherever it runs.
-        simplify: Whether to run onnxsim.
-        outputs: Outputs of the file, of `Answer.OUTPUTS`.
-        min_ort: Oldest onnxruntime that must read the file.
-    """
-
-    precision: str = "fp32"
-    target: str = "auto"
-    calibration: str = "auto"
-    calibration_frames: int = 64
-    frames: int = 16
-    golden: int = 2
-    simplify: bool = True
-    outputs: tuple[str, ...] = OUTPUTS
-    min_ort: str = convert.OLDEST
-
-
 def export(
-    run: Path, output: Path, data: Path | None, gates: check.Gates, settings: Settings, key: Path | None = None
+    run: Path, output: Path, data: Path | None, gates: Gates, settings: Settings, key: Path | None = None
 ) -> Report:
     """Export the checkpoint of a run to a file, if every check holds.
 
@@ -104,9 +78,7 @@ def export(
 class _Export:
     """One export: the way of a model through its stages, and what was found on it."""
 
-    def __init__(
-        self, network: UNet, contract: Contract, dataset: runs.Data, gates: check.Gates, settings: Settings
-    ) -> None:
+    def __init__(self, network: UNet, contract: Contract, dataset: runs.Data, gates: Gates, settings: Settings) -> None:
         self.network, self.contract, self.dataset = network, contract, dataset
         self.gates, self.settings = gates, settings
         self.names = contract.classes.names
@@ -122,7 +94,8 @@ class _Export:
         """Return the bytes of the file, and what was found on the way."""
         self._convert()
         self._require_equal_to_torch()
-        candidates = {"fp32": list(self.graphs)[-1]} | {name: name for name in self._lower_precisions()}
+        candidates: dict[Precision, str] = {"fp32": list(self.graphs)[-1]}
+        candidates.update({name: name for name in self._lower_precisions()})
         self._measure_latency()
         precision = self.settings.precision
         if precision == "auto":
@@ -152,12 +125,14 @@ class _Export:
             matrix = self._add_stage(name)
             self._require(name, check.iou_faults(self._torchs, matrix, self.names, self.gates.iou))
 
-    def _lower_precisions(self) -> list[str]:
+    def _lower_precisions(self) -> list[Precision]:
         """Make the graphs of lower precision that are asked for; with ``auto``, keep those that pass the gate."""
         asked = self.settings.precision
-        tried = {"auto": ["fp16", "int8"] if self.target.half else ["int8"], "fp32": []}.get(asked, [asked])
+        tried: list[Precision] = [] if asked == "fp32" else [asked]
+        if asked == "auto":
+            tried = ["fp16", "int8"] if self.target.half else ["int8"]
         plain = list(self.graphs.values())[-1]
-        passed = []
+        passed: list[Precision] = []
         for name in tried:
             console.note(f"converting to {name} ...")
             try:
@@ -218,7 +193,7 @@ class _Export:
         return content
 
     def _with_provenance(self, precision: str, matrix: ConfusionMatrix) -> Contract:
-        opset, ir_version = convert.versions(self.settings.min_ort)
+        opset, ir_version = versions(self.settings.min_ort)
         made: dict[str, Any] = {"opset": opset, "ir_version": ir_version, "precision": precision}
         if precision == "int8" and self.quantized:
             made["target"] = _target_name(self.settings)
@@ -231,7 +206,7 @@ class _Export:
         known["validation"] = score_dict(matrix, self.contract.classes)
         return replace(self.contract, provenance={**known, "export": made})
 
-    def _compare(self, name: str, model: onnx.ModelProto, gates: check.Gates | None) -> None:
+    def _compare(self, name: str, model: onnx.ModelProto, gates: Gates | None) -> None:
         """Compare a graph with torch; where that breaks a gate, stop and name the first layer that differs."""
         rows = check.compare(self.network, name, model, self.inputs, gates)
         self.rows += rows
@@ -268,11 +243,11 @@ class _Export:
             return evaluate(Segmenter(self.contract, engine), samples)
 
 
-def _target_name(settings: Settings) -> str:
+def _target_name(settings: Settings) -> Target:
     return quantize.native_target() if settings.target == "auto" else settings.target
 
 
-def _target(settings: Settings) -> tuple[quantize.Target, str]:
+def _target(settings: Settings) -> tuple[quantize.Arithmetic, str]:
     """Return the target, and the device of this machine to prove a model for it on."""
     name = _target_name(settings)
     cuda = "CUDAExecutionProvider" in import_onnxruntime().get_available_providers()

@@ -6,13 +6,12 @@ for the gate on the validation set to hold, and no more than half of them.
 
 import contextlib
 import io
-import logging
 import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +23,14 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from cookseg.export.check import open_session
+from cookseg.export.config import Calibration, Target
 from cookseg.runtime import console
 from cookseg.runtime.errors import CheckFailedError
 from cookseg.runtime.images import UInt8Array
 
 
 @dataclass(frozen=True)
-class Target:
+class Arithmetic:
     """What a kind of processor wants of int8.
 
     Attributes:
@@ -46,15 +46,13 @@ class Target:
     half: bool = False
 
 
-TARGETS = {
-    "x86": Target(QuantType.QUInt8),
-    "avx2": Target(QuantType.QUInt8, reduce_range=True),
-    "arm": Target(QuantType.QInt8),
-    "cuda": Target(QuantType.QInt8, symmetric=True, half=True),
+TARGETS: dict[Target, Arithmetic] = {
+    "x86": Arithmetic(QuantType.QUInt8),
+    "avx2": Arithmetic(QuantType.QUInt8, reduce_range=True),
+    "arm": Arithmetic(QuantType.QInt8),
+    "cuda": Arithmetic(QuantType.QInt8, symmetric=True, half=True),
 }
-"""By name; ``x86`` is AVX-512 or AVX with VNNI, ``avx2`` older ones."""
-
-METHODS = {
+METHODS: dict[Calibration, CalibrationMethod] = {
     "minmax": CalibrationMethod.MinMax,
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
@@ -69,13 +67,13 @@ class Quantized:
     """An int8 model, how it was calibrated, and the layers that stayed in float."""
 
     model: onnx.ModelProto
-    method: str
-    errors: dict[str, float]
+    method: Calibration
+    errors: dict[Calibration, float]
     """Mean absolute difference of the logits by calibration method, everything in int8."""
     in_float: tuple[str, ...]
 
 
-def native_target() -> str:
+def native_target() -> Target:
     """Return the name of this machine's processor in `TARGETS`."""
     if platform.machine().lower() in {"arm64", "aarch64"}:
         return "arm"
@@ -88,7 +86,7 @@ def native_target() -> str:
 class Quantizer:
     """Quantises one float32 model for one target."""
 
-    def __init__(self, model: onnx.ModelProto, frames: UInt8Array, target: Target) -> None:
+    def __init__(self, model: onnx.ModelProto, frames: UInt8Array, target: Arithmetic) -> None:
         """Prepare a model.
 
         Args:
@@ -105,7 +103,7 @@ class Quantizer:
         self.layers = [node.name for node in self.model.graph.node if node.op_type == "Conv"]
         self._expected = self._logits(self.model)
 
-    def ranges(self, method: str) -> Any:
+    def ranges(self, method: Calibration) -> Any:
         """Return the range of every activation, by a method of `METHODS`."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.onnx")
@@ -174,7 +172,9 @@ class Quantizer:
         return np.concatenate([session.run(["logits"], {"frames": frame[None]})[0] for frame in self.probe])
 
 
-def to_int8(quantizer: Quantizer, method: str, holds: Callable[[onnx.ModelProto], list[str]]) -> Quantized:
+def to_int8(
+    quantizer: Quantizer, method: Calibration | Literal["auto"], holds: Callable[[onnx.ModelProto], list[str]]
+) -> Quantized:
     """Quantise, and leave in float what must be for a gate to hold.
 
     Args:
@@ -191,7 +191,7 @@ def to_int8(quantizer: Quantizer, method: str, holds: Callable[[onnx.ModelProto]
     methods.sort(key=lambda name: errors[name])
     order: list[str] = []
 
-    def attempt(method: str, count: int) -> Quantized | list[str]:
+    def attempt(method: Calibration, count: int) -> Quantized | list[str]:
         in_float = tuple(order[:count])
         model = quantizer.quantized(ranges[method], in_float)
         return holds(model) or Quantized(model, method, errors, in_float)
@@ -250,11 +250,5 @@ def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model with the shape of every tensor, as the quantiser wants it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "prepared.onnx")
-        root = logging.getLogger()
-        level = root.level
-        root.setLevel(logging.ERROR)
-        try:
-            quant_pre_process(model, str(path), skip_optimization=True, skip_symbolic_shape=True)
-        finally:
-            root.setLevel(level)
+        quant_pre_process(model, str(path), skip_optimization=True, skip_symbolic_shape=True)
         return onnx.load(path)

@@ -76,7 +76,7 @@ class Report:
         yield Table(
             "Graphs",
             ["graph", "nodes", "operators", "MMACs", "MB", "ms/frame"],
-            [_size_row(name, stage) for name, stage in self.stages.items() if stage.size],
+            [_size_row(name, stage.size, stage.milliseconds) for name, stage in self.stages.items() if stage.size],
         )
         yield Table(
             "Against torch",
@@ -96,7 +96,7 @@ class Report:
 
     def text(self) -> str:
         """Return the tables for the terminal."""
-        parts = [console.table(table.rows, [table.header[0], *table.header[1:]]) for table in self.tables()]
+        parts = [console.table(table.rows, table.header) for table in self.tables()]
         if self.quantized:
             parts.append(f"in float: {', '.join(self.quantized.in_float) or 'nothing'}")
         return "\n\n".join(parts)
@@ -194,10 +194,8 @@ def _markdown(table: Table) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _size_row(name: str, stage: Stage) -> list[str]:
-    size = stage.size
-    assert size  # the caller chose those that have one
-    latency = "" if stage.milliseconds is None else f"{stage.milliseconds:.2f}"
+def _size_row(name: str, size: Size, milliseconds: float | None) -> list[str]:
+    latency = "" if milliseconds is None else f"{milliseconds:.2f}"
     macs, megabytes = f"{size.macs / 1e6:,.0f}", f"{size.bytes / 1e6:.2f}"
     return [name, str(size.nodes), str(size.operators), macs, megabytes, latency]
 

@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all: written under another name in the same folder, then renamed."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -38,13 +39,21 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system has a way to."""
-    with suppress(OSError, AttributeError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Wait until the names in a folder are on the disk, where the system has a way to.
+
+    Raises:
+        OSError: The disk failed.
+    """
+    if not hasattr(os, "O_DIRECTORY"):  # Windows
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # a file system that knows no such thing
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def require_unused(path: Path) -> None:

@@ -28,7 +28,7 @@ _OPERATORS = frozenset({
 # fmt: on
 _BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64}  # TensorProto.DataType
 _MOST_NODES, _MOST_ATTRIBUTES, _MOST_DIMENSIONS = 10_000, 32, 8
-_MOST_INTEGER = 1 << 16  # of a kernel, a stride, a padding, an axis; -1 and the largest integers mean "all"
+_MOST_INTEGER = 1 << 16  # of a kernel, a stride, a padding, an axis
 
 
 def require_plain(content: bytes, name: str) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from onnx import numpy_helper
 from torch.utils.flop_counter import FlopCounterMode
 
-from cookseg.export import calibration, check, convert, divergence, graph, pipeline, quantize
+from cookseg.export import calibration, check, config, convert, divergence, graph, pipeline, quantize
 from cookseg.export.cli import main
 from cookseg.runtime.contract import METADATA_KEY, Contract, Preprocessing
 from cookseg.runtime.dataset import Pair
@@ -70,7 +70,7 @@ def edited(model, kind, change):
 
 
 def faults(network, model, inputs, gates=None):
-    rows = check.compare(network, "it", model, inputs, gates or check.Gates())
+    rows = check.compare(network, "it", model, inputs, gates or config.Gates())
     return [fault for row in rows for fault in row.faults]
 
 
@@ -78,7 +78,7 @@ class TestCheck:
     def test_every_stage_passes(self, network, contract, raw, simplified, inputs):
         file = graph.with_outputs(graph.finish(simplified, contract, OUTPUTS), [*OUTPUTS, "logits"])
         for model in (raw, simplified, file):
-            rows = check.compare(network, "it", model, inputs, check.Gates())
+            rows = check.compare(network, "it", model, inputs, config.Gates())
             assert not check.faults_of(rows)
             assert {row.stage for row in rows} == {"it", "it, unoptimised"}
             assert len(rows) == 2 * len(inputs)
@@ -97,7 +97,7 @@ class TestCheck:
         broken = edited(raw, lambda t: list(t.dims)[1:] == [3, 3, 3], corrupt)  # the stem: it feeds every pixel
         found = faults(network, broken, inputs)
         assert any("a logit differs by" in fault for fault in found)
-        rows = check.compare(network, "it", broken, inputs, check.Gates())
+        rows = check.compare(network, "it", broken, inputs, config.Gates())
         assert any("it, validation frames: a logit differs" in fault for fault in check.faults_of(rows))
 
     def test_a_wrong_mean_is_seen(self, network, contract, inputs):
@@ -254,7 +254,7 @@ class TestPrecision:
     def test_auto_for_another_machine_is_refused(self, monkeypatch):
         monkeypatch.setattr(quantize, "native_target", lambda: "x86")
         with pytest.raises(DeviceError, match="not of --target arm"):
-            pipeline._target(pipeline.Settings(precision="auto", target="arm"))
+            pipeline._target(config.Settings(precision="auto", target="arm"))
 
 
 def test_calibration_frames_are_of_all_sessions_and_all_light(tmp_path):
@@ -288,12 +288,12 @@ class TestFile:
     def test_opset_and_ir_follow_the_oldest_runtime(self, network, contract, inputs, release, versions):
         model = convert.to_onnx(network, contract, release)
         assert (model.opset_import[0].version, model.ir_version) == versions
-        assert not check.faults_of(check.compare(network, release, model, inputs, check.Gates()))
+        assert not check.faults_of(check.compare(network, release, model, inputs, config.Gates()))
 
     @pytest.mark.parametrize("release", ["1.13", "new", "", "1"])
     def test_a_runtime_that_cannot_be_served_is_refused(self, release):
         with pytest.raises(InputError, match=r"from 1\.14 on"):
-            convert.versions(release)
+            config.versions(release)
 
     def test_nodes_and_weights_have_the_names_of_the_modules(self, sealed):
         names = [node.name for node in sealed.graph.node]

@@ -26,6 +26,7 @@ from click.testing import CliRunner
 from cookseg.runtime import installation
 from cookseg.runtime.cli import main
 from cookseg.runtime.errors import CheckFailedError, InputError, ModelError
+from cookseg.runtime.files import sync_folder
 from cookseg.runtime.installation import install, rollback, status
 from cookseg.runtime.seal import seal
 from cookseg.runtime.structure import MOST_BYTES
@@ -152,6 +153,19 @@ class TestVersions:
         monkeypatch.setattr(installation, "sync_folder", lambda _: steps.append("sync"))
         install(models[1], folder, trust)
         assert steps == ["staged.onnx", "displaced.onnx", "sync", "model.onnx", "sync", "previous.onnx", "sync"]
+
+    def test_a_disk_that_fails_is_not_taken_for_one_that_need_not_be_asked(self, tmp_path, monkeypatch):
+        def fail(number):
+            def fsync(_):
+                raise OSError(number, os.strerror(number))
+
+            monkeypatch.setattr(os, "fsync", fsync)
+
+        fail(errno.EINVAL)  # what file systems say that cannot
+        sync_folder(tmp_path)
+        fail(errno.EIO)
+        with pytest.raises(OSError, match="Input/output error"):
+            sync_folder(tmp_path)
 
     @pytest.mark.parametrize("validation", [[1], "good", {"mean_iou": "good"}, None])
     def test_a_score_that_is_none_is_left_out(self, validation):

@@ -9,6 +9,8 @@ from cookseg.runtime.errors import InputError
 from cookseg.training.augment import AugmentConfig
 
 Precision = Literal["auto", "float32"]
+ANSWERS = ("classes", "scores", "confidence", "logits")
+"""What a network gives: class map, probabilities times 255, the largest of them, and what both come from."""
 
 
 @dataclass(frozen=True)

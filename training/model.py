@@ -60,9 +60,7 @@ class UNet(nn.Module):
 
 
 class Answer(nn.Module):
-    """A network with everything that an exported file can give."""
-
-    OUTPUTS = ("classes", "scores", "confidence", "logits")
+    """A network with everything that an exported file can give, `cookseg.training.config.ANSWERS`."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
