@@ -1,5 +1,6 @@
 """Fixtures that several tests share: a few rendered scenes, a network trained on them, and its export."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from cookseg.data.synthetic.scenes import render, sessions
+from cookseg.data.synthetic.sets import Plan, plan_shots, write
 from cookseg.runtime.contract import COOKING, Contract, Preprocessing
 from cookseg.runtime.images import write_png
 from cookseg.runtime.masks import colorize
@@ -40,6 +42,20 @@ def write_set(root, splits, size):
 def scenes(tmp_path_factory):
     """A dataset of eight training frames, four of which are the validation set, and two for test, 96x80."""
     return write_set(tmp_path_factory.mktemp("sets") / "scenes", {"train": 8, "val": 4, "test": 2}, (80, 96))
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory):
+    """Exact masks of rendered scenes: 12, 4 and 2 frames of 320x240, in sessions of four frames."""
+    root = tmp_path_factory.mktemp("pristine")
+    list(write(plan_shots(root, Plan({"train": 12, "val": 4, "test": 2}, 4, 0, (240, 320), 1))))
+    return root
+
+
+@pytest.fixture
+def clean(pristine, tmp_path):
+    """A copy of it to plant faults in."""
+    return shutil.copytree(pristine, tmp_path / "set")
 
 
 @pytest.fixture(scope="session")
