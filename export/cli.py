@@ -95,6 +95,7 @@ class _Outputs(click.ParamType[tuple[str, ...]]):
     help="Validation frames that travel inside the file, for `cook-infer selftest`.",
 )
 @click.option("--sign", type=console.file_path, help="Ed25519 private key (PEM) to sign the file with.")
+@click.option("--note", default="", help="What a user must know of the model; `cook-infer info` and its card show it.")
 @click.option("--licence", default="not stated", show_default=True, help="The model's licence, for its card.")
 @console.json_option
 @console.version_option

@@ -51,6 +51,7 @@ class Settings:
         simplify: Whether to run onnxsim.
         outputs: Outputs of the file, of `cookseg.training.config.ANSWERS`.
         min_ort: Oldest onnxruntime that must read the file.
+        note: What a user must know of the model; it travels in the provenance.
     """
 
     precision: Precision = "fp32"
@@ -62,6 +63,7 @@ class Settings:
     simplify: bool = True
     outputs: tuple[str, ...] = OUTPUTS
     min_ort: str = OLDEST
+    note: str = ""
 
 
 def versions(min_ort: str) -> tuple[int, int]:

@@ -204,6 +204,8 @@ class _Export:
         known = dict(self.contract.provenance)
         known["versions"] = {**known.get("versions", {}), **provenance.versions()}
         known["validation"] = score_dict(matrix, self.contract.classes)
+        if self.settings.note:
+            known["note"] = self.settings.note
         return replace(self.contract, provenance={**known, "export": made})
 
     def _compare(self, name: str, model: onnx.ModelProto, gates: Gates | None) -> None:

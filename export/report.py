@@ -141,6 +141,8 @@ def _sections(report: Report, name: str, licence: str) -> Iterator[str]:
         f"Semantic segmentation of frames into {len(classes)} classes: {', '.join(classes.names)}. Exported by cookseg"
         f" {version} on {datetime.now(UTC):%Y-%m-%d}. Licence: {licence}."
     )
+    if note := known.get("note"):
+        yield note
     yield (
         f"- input: `frames`, uint8 (batch, {spec.height}, {spec.width}, 3), RGB; other sizes are fitted by"
         f" {spec.resize}\n- output: `classes`, uint8 (batch, {spec.height}, {spec.width}), and `scores`, probabilities"

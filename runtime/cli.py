@@ -2,6 +2,7 @@
 
 import csv
 import io
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -270,16 +271,18 @@ def _selftest_text(value: dict[str, Any]) -> str:
 
 def _info_text(contract: Contract, size: int) -> str:
     spec, provenance = contract.preprocessing, dict(contract.provenance)
-    validation = provenance.pop("validation", None)
+    validation, note = (provenance.pop(topic, None) for topic in ("validation", "note"))
     colors = zip(contract.classes.names, contract.classes.colors, strict=True)
-    facts = {
+    facts = {"note": textwrap.fill(str(note), 80)} if note else {}
+    facts |= {
         "classes": ", ".join(f"{name} {color}" for name, color in colors),
         "input": f"frames: uint8 (batch, {spec.height}, {spec.width}, 3) RGB; other sizes are fitted by {spec.resize}",
         "output": "classes: uint8 (batch, height, width); scores: uint8 (batch, class, height, width)",
         "size": f"{size / 1e6:.2f} MB",
     } | {topic: _fact(value) for topic, value in provenance.items()}
     width = max(len(topic) for topic in facts)
-    text = "\n".join(f"{topic.ljust(width)}  {fact}" for topic, fact in facts.items())
+    indent = " " * (width + 2)
+    text = "\n".join(topic.ljust(width + 2) + textwrap.indent(fact, indent).lstrip() for topic, fact in facts.items())
     try:
         scores = format_scores(ConfusionMatrix.of(validation["confusion_matrix"]), contract.classes)
     except (KeyError, IndexError, TypeError, ValueError):  # nothing depends on what a model says of itself

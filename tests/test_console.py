@@ -257,3 +257,15 @@ def test_info_shows_what_a_model_says_of_itself(tmp_path, monkeypatch, provenanc
     assert "1.50 MB" in text
     assert ("0.8000" in text) == (provenance.get("validation") is not None)
     assert all(key in text for key in provenance if key != "validation")
+
+
+def test_info_begins_with_what_a_user_must_know(tmp_path, monkeypatch):
+    note = "It knows cold pans only. " * 10
+    contract = Contract(provenance={"seed": 3, "note": note})
+    monkeypatch.setattr(cli, "OnnxEngine", lambda *_args: SimpleNamespace(contract=contract))
+    (tmp_path / "model.onnx").touch()
+    lines = run(cook_infer, "info", tmp_path / "model.onnx").stdout.partition("classes")[0].splitlines()
+    assert lines[0].startswith("note ")
+    assert all(line.startswith(" " * 9) for line in lines[1:])
+    assert max(map(len, lines)) < 100
+    assert " ".join(" ".join(lines).split()) == f"note {note.strip()}"

@@ -92,6 +92,8 @@ class TestCommand:
             "100",
             "--licence",
             "<CC0>",
+            "--note",
+            "for <cold> pans only",
             "--outputs",
             "confidence",
         )
@@ -104,6 +106,9 @@ class TestCommand:
         text, page = path.with_suffix(".card.md").read_text(), path.with_suffix(".card.html").read_text()
         assert "Licence: <CC0>." in text
         assert "Licence: &lt;CC0&gt;." in page
+        assert engine.contract.provenance["note"] == "for <cold> pans only"
+        assert "\nfor <cold> pans only\n" in text
+        assert "<p>for &lt;cold&gt; pans only</p>" in page
         assert "int8 arithmetic is for x86" in text
         assert page.count("<table>") == page.count("</table>") == 6
         assert f"{engine.contract.provenance['validation']['mean_iou']:.4f}" in text
