@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from cookseg.data import split as splitting
 from cookseg.data.doctor import report
@@ -54,29 +55,76 @@ session_option = click.option(
 )
 
 
-@main.command(epilog="Example: cook-data synth data/sets/demo --train 96 --val 32 --test 16 --size 256")
+@main.command(
+    epilog="Examples: cook-data synth data/sets/demo --train 96 --val 32 --test 16 --size 256   |   "
+    "cook-data synth data/sets/film --clip 20"
+)
 @click.argument("out", type=console.folder_path)
 @click.option("--train", type=click.IntRange(1), default=448, show_default=True, help="Labelled frames to learn from.")
 @click.option("--val", type=click.IntRange(1), default=137, show_default=True, help="Labelled frames to judge by.")
 @click.option("--test", type=click.IntRange(0), default=129, show_default=True, help="Frames without masks.")
 @click.option("--per-session", type=click.IntRange(1), default=8, show_default=True, help="Frames of each session.")
 @click.option("--kitchens", type=click.IntRange(0), default=0, help="Different rigs; 0 is a new one for each session.")
-@click.option("--size", type=console.ImageSize(), default="640x480", show_default=True, help="Size of the frames.")
+@click.option(
+    "--size",
+    "sizes",
+    type=console.ImageSize(),
+    multiple=True,
+    default=["640x480"],
+    show_default=True,
+    help="Size of the frames; given more than once, sessions take them in turn.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same dataset.")
+@click.option(
+    "--clip",
+    type=click.FloatRange(0, 3600, min_open=True),
+    metavar="SECONDS",
+    help="Render one session as a film instead: clip.mp4, and every frame with its mask as val.",
+)
+@click.option("--fps", type=click.FloatRange(1, 120), default=10, show_default=True, help="Frames of a second of it.")
 @console.json_option
-def synth(out: Path, train: int, val: int, test: int, as_json: bool, **options: Any) -> None:
-    """Render a synthetic dataset with exact masks.
+@click.pass_context
+def synth(
+    ctx: click.Context,
+    /,
+    out: Path,
+    train: int,
+    val: int,
+    test: int,
+    clip: float | None,
+    fps: float,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Render a synthetic dataset, or a film, with exact masks.
 
     OUT is a new folder.
     """
-    counts = {"train": train, "val": val, "test": test}
+    if clip:
+        _refuse_for_clip(ctx)
     with new_folder(out) as folder:
-        shots = synthesis.plan_shots(folder, synthesis.Plan(counts, **options))
+        if clip:
+            shots = synthesis.plan_clip(folder, clip, fps, options["sizes"][0], options["seed"])
+        else:
+            plan = synthesis.Plan({"train": train, "val": val, "test": test}, **options)
+            shots = synthesis.plan_shots(folder, plan)
         with console.progress(synthesis.write(shots), "rendering", len(shots)) as bar:
             for _ in bar:
                 pass
+        if clip:
+            synthesis.write_film(folder / "clip.mp4", shots, fps)
+    counts = {"val": len(shots)} if clip else {"train": train, "val": val, "test": test}
     value = {"dataset": str(out), "frames": counts, "sessions": len({shot.session for shot in shots})}
     console.emit(as_json, value, lambda: f"{len(shots)} frames of {value['sessions']} sessions written to {out}")
+
+
+def _refuse_for_clip(ctx: click.Context) -> None:
+    """Refuse options that say how a set is divided: a film is one session."""
+    for name in ("train", "val", "test", "per_session", "kitchens"):
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} is for sets, and --clip renders one session: leave it out"
+            )
 
 
 @main.command(epilog="Example: cook-data doctor data/sets/demo --sheet sheet.html")

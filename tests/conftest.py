@@ -48,7 +48,7 @@ def scenes(tmp_path_factory):
 def pristine(tmp_path_factory):
     """Exact masks of rendered scenes: 12, 4 and 2 frames of 320x240, in sessions of four frames."""
     root = tmp_path_factory.mktemp("pristine")
-    list(write(plan_shots(root, Plan({"train": 12, "val": 4, "test": 2}, 4, 0, (240, 320), 1))))
+    list(write(plan_shots(root, Plan({"train": 12, "val": 4, "test": 2}, 4, 0, ((240, 320),), 2))))
     return root
 
 

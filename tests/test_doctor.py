@@ -48,7 +48,7 @@ class TestFindings:
 
     @pytest.mark.parametrize("plant", PLANTS)
     def test_a_planted_fault_is_found_in_its_file_and_nothing_else(self, clean, plant):
-        frame = Frame(clean, "train", 5)
+        frame = Frame(clean, "train", 7)
         name, path = plant(frame)
         code, findings = doctor(clean)
         found = files(findings)
@@ -138,7 +138,7 @@ class TestDetails:
         ("plant", "cause"), [(anti_aliased, "resized or anti-aliased"), (was_jpeg, "was a JPEG once")]
     )
     def test_the_cause_of_off_colours_is_told(self, clean, plant, cause):
-        plant(Frame(clean, "train", 5))
+        plant(Frame(clean, "train", 7))
         assert [row["looks like"] for row in doctor(clean)[1]["off-colors"]] == [cause]
 
     @pytest.mark.parametrize(
@@ -146,11 +146,11 @@ class TestDetails:
         [(small_mask, "scaled by 0.5"), (mask_of_the_stored_image, "drawn before EXIF turned the image")],
     )
     def test_the_cause_of_another_size_is_told(self, clean, plant, looks_like):
-        plant(Frame(clean, "train", 5))
+        plant(Frame(clean, "train", 7))
         assert [row["looks like"] for row in doctor(clean)[1]["size-differs"]] == [looks_like]
 
     def test_the_shift_is_told_as_what_would_undo_it(self, clean):
-        shifted(Frame(clean, "train", 5))
+        shifted(Frame(clean, "train", 7))
         (row,) = doctor(clean)[1]["shifted"]
         right, down = map(int, row["better at x,y"].split(","))
         assert abs(right + 4) <= 1

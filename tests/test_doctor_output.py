@@ -51,7 +51,7 @@ class TestReport:
         assert result.stdout.endswith("nothing found\n")
 
     def test_a_fault_in_words(self, clean):
-        frame = Frame(clean, "train", 5)
+        frame = Frame(clean, "train", 7)
         small_mask(frame)
         result = cook_data("doctor", clean)
         assert result.exit_code == 3
@@ -104,7 +104,7 @@ class TestFix:
         ],
     )
     def test_the_copy_has_no_errors_and_every_change_is_in_the_log(self, clean, tmp_path, plant):
-        frame = Frame(clean, "train", 5)
+        frame = Frame(clean, "train", 7)
         _, path = plant(frame)
         before = digest(clean)
         code, _ = doctor(clean, "--fix", tmp_path / "mended")
@@ -122,22 +122,22 @@ class TestFix:
         assert {name: after[name] for name in untouched} == untouched
 
     def test_a_mask_drawn_on_the_stored_image_is_turned_with_it(self, clean, tmp_path):
-        frame = Frame(clean, "train", 5)
-        stored = read_pair(list_pairs(clean, "train", Layout())[5], COOKING, Layout()).truth
+        frame = Frame(clean, "train", 7)
+        stored = read_pair(list_pairs(clean, "train", Layout())[7], COOKING, Layout()).truth
         with_orientation(frame.image, 6)
         doctor(clean, "--fix", tmp_path / "mended")
-        mended = read_pair(list_pairs(tmp_path / "mended", "train", Layout())[5], COOKING, Layout())
+        mended = read_pair(list_pairs(tmp_path / "mended", "train", Layout())[7], COOKING, Layout())
         np.testing.assert_array_equal(mended.truth, np.rot90(stored, -1))
 
     def test_indices_become_colours(self, clean, tmp_path):
-        frame = Frame(clean, "train", 5)
+        frame = Frame(clean, "train", 7)
         expected = read_image(frame.mask)
         indices(frame)
         doctor(clean, "--fix", tmp_path / "mended")
         np.testing.assert_array_equal(read_image(tmp_path / "mended/train/masks" / frame.mask.name), expected)
 
     def test_a_painted_colour_becomes_its_nearest_class_and_the_log_says_how_many_pixels(self, clean, tmp_path):
-        frame = Frame(clean, "train", 5)
+        frame = Frame(clean, "train", 7)
         frame.change_mask(lambda mask: cv2.rectangle(mask, (0, 0), (9, 9), (200, 90, 0), -1))
         doctor(clean, "--fix", tmp_path / "mended")
         assert (read_image(tmp_path / "mended/train/masks" / frame.mask.name)[:10, :10] == RED).all()
@@ -170,12 +170,12 @@ class TestFix:
 
 class TestSheet:
     def test_the_worst_frames_come_first(self, clean, tmp_path):
-        small_mask(Frame(clean, "train", 5))
-        shifted(Frame(clean, "train", 7))
+        small_mask(Frame(clean, "train", 7))
+        shifted(Frame(clean, "train", 6))
         result = cook_data("doctor", clean, "--sheet", tmp_path / "sheet.html")
         page = (tmp_path / "sheet.html").read_text()
         titles = re.findall(r"<figcaption><b>(.*?)</b>", page)
-        assert titles == [f"train/{Frame(clean, 'train', number).image.stem}" for number in (5, 7)]
+        assert titles == [f"train/{Frame(clean, 'train', number).image.stem}" for number in (7, 6)]
         assert "2 frames drawn" in result.stdout
         data = base64.b64decode(re.search(r"base64,([^\"]+)", page)[1])
         assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (240, 640, 3)
@@ -191,7 +191,7 @@ class TestSheet:
         assert sheet[32:272, 320:640][stirrer].mean(axis=0).argmax() == 0
 
     def test_names_are_text_and_no_markup(self, clean, tmp_path):
-        frame = Frame(clean, "train", 5)
+        frame = Frame(clean, "train", 7)
         small_mask(frame)
         for path in (frame.image, frame.mask):
             path.rename(path.with_stem("<b>&amp;"))

@@ -3,12 +3,15 @@
 import hashlib
 import json
 
+import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from cookseg.data.cli import main
 from cookseg.runtime.contract import COOKING
 from cookseg.runtime.dataset import Layout, list_pairs, read_pair
+from cookseg.runtime.images import read_image
 
 
 def cook_data(*arguments):
@@ -63,6 +66,13 @@ def test_the_same_seed_gives_the_same_files(synthetic, tmp_path):
     assert digest(tmp_path / "again") == first
 
 
+def test_sessions_take_sizes_in_turn(tmp_path):
+    options = ["--train", 4, "--val", 1, "--test", 0, "--per-session", 2, "--size", "48x32", "--size", 24]
+    assert cook_data("synth", tmp_path / "set", *options).exit_code == 0
+    shapes = {path.stem.rpartition("_")[0]: read_image(path).shape for path in tmp_path.glob("set/train/images/*")}
+    assert sorted(shapes.values()) == [(24, 24, 3), (32, 48, 3)]
+
+
 def test_another_seed_gives_other_frames(synthetic, tmp_path):
     assert cook_data("synth", tmp_path, "--train", 1, "--val", 1, "--test", 0, "--size", 32, "--seed", 1).exit_code == 0
     assert not digest(tmp_path).keys() & digest(synthetic[0]).keys()
@@ -86,3 +96,34 @@ def test_synth_refuses_what_cannot_be_rendered(tmp_path, option):
     assert result.exit_code == 2
     assert option[0] in result.stderr
     assert not (tmp_path / "set").exists()
+
+
+def test_the_set_does_not_depend_on_the_number_of_processes(synthetic, tmp_path, monkeypatch):
+    monkeypatch.setattr("cookseg.data.parallel._WORTH_A_POOL", 1)
+    options = ["--train", 9, "--val", 2, "--test", 1, "--size", "48x32"]
+    assert cook_data("synth", tmp_path / "again", *options).exit_code == 0
+    assert digest(tmp_path / "again") == digest(synthetic[0])
+
+
+def test_a_clip_is_a_film_with_the_mask_of_every_frame(tmp_path):
+    result = cook_data("synth", tmp_path / "film", "--clip", 1.2, "--fps", 5, "--size", "64x48", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {"dataset": str(tmp_path / "film"), "frames": {"val": 6}, "sessions": 1}
+    film = cv2.VideoCapture(str(tmp_path / "film/clip.mp4"))
+    assert film.get(cv2.CAP_PROP_FPS) == 5
+    for pair in list_pairs(tmp_path / "film", "val", Layout()):
+        sample = read_pair(pair, COOKING, Layout())
+        read, frame = film.read()
+        assert read
+        assert sample.truth.shape == (48, 64)
+        assert (
+            np.abs(frame[..., ::-1].astype(int) - sample.frame).mean() < 12
+        )  # MPEG-4 is not exact, but the same frame
+    assert not film.read()[0]
+
+
+def test_a_clip_is_no_set(tmp_path):
+    result = cook_data("synth", tmp_path / "film", "--clip", 1, "--train", 5)
+    assert result.exit_code == 2
+    assert "--train" in result.stderr
+    assert not (tmp_path / "film").exists()

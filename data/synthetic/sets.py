@@ -1,4 +1,4 @@
-"""Synthetic datasets: rendered cooking sessions with exact masks, in the standard layout."""
+"""Synthetic datasets and films: rendered cooking sessions with exact masks, in the standard layout."""
 
 import itertools
 from collections.abc import Iterator
@@ -10,9 +10,12 @@ import cv2
 from cookseg.data.parallel import map_on_cores
 from cookseg.data.synthetic.scenes import Session, render, sessions
 from cookseg.runtime.contract import COOKING
+from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.images import write_png
+from cookseg.runtime.images import read_image, write_png
 from cookseg.runtime.masks import colorize
+
+_BATCH = 16  # frames of a session that a process renders at a time
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,14 @@ class Plan:
         counts: Frames of each split; ``test`` gets no masks.
         per_session: Frames of each session, spread over its recipe.
         kitchens: Different rigs; 0 is a new one for each session.
-        size: Height and width of the frames.
+        sizes: Heights and widths of the frames; sessions take them in turn.
         seed: Same seed, same dataset.
     """
 
     counts: dict[str, int]
     per_session: int
     kitchens: int
-    size: tuple[int, int]
+    sizes: tuple[tuple[int, int], ...]
     seed: int
 
 
@@ -51,24 +54,62 @@ def plan_shots(out: Path, plan: Plan) -> list[Shot]:
     cast = iter(sessions(sum(needed.values()), plan.seed, plan.kitchens))
     shots = []
     for split, count in plan.counts.items():
-        chosen = itertools.islice(cast, needed[split])
-        for session, number in itertools.islice(itertools.product(chosen, range(plan.per_session)), count):
+        chosen = zip(itertools.islice(cast, needed[split]), itertools.cycle(plan.sizes), strict=False)
+        for (session, size), number in itertools.islice(itertools.product(chosen, range(plan.per_session)), count):
             progress = (number + 0.5) / plan.per_session
             name = f"{session.name}_{round(progress * 1000)}"
             image, mask = out / split / "images" / f"{name}.jpg", out / split / "masks" / f"{name}.png"
-            shots.append(Shot(session, progress, image, None if split == "test" else mask, plan.size))
+            shots.append(Shot(session, progress, image, None if split == "test" else mask, size))
     return shots
+
+
+def plan_clip(out: Path, seconds: float, fps: float, size: tuple[int, int], seed: int) -> list[Shot]:
+    """Plan the frames of a film of one session, from the empty pan to the finished dish, as a set's val split."""
+    (session,) = sessions(1, seed)
+    count = max(1, round(seconds * fps))
+    names = [f"{session.name}_{number:05d}" for number in range(count)]
+    folder = out / "val"
+    return [
+        Shot(session, (n + 0.5) / count, folder / "images" / f"{name}.jpg", folder / "masks" / f"{name}.png", size)
+        for n, name in enumerate(names)
+    ]
 
 
 def write(shots: list[Shot]) -> Iterator[Shot]:
     """Render and write shots on all cores; yield each when it is done. The result does not depend on their number."""
-    return map_on_cores(_write, shots)
+    jobs = [
+        list(few)
+        for _, shoot in itertools.groupby(shots, key=lambda shot: shot.session)
+        for few in _batches(list(shoot))
+    ]
+    # a session's frames share their kitchen, so one process renders them
+    return itertools.chain.from_iterable(map_on_cores(_write, jobs, chunk=1))
 
 
-def _write(shot: Shot) -> Shot:
-    frame, class_map = render(shot.session, shot.progress, shot.size)
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
-    write_atomically(shot.image, encoded.tobytes())
-    if shot.mask:
-        write_png(shot.mask, colorize(class_map, COOKING))
-    return shot
+def write_film(path: Path, shots: list[Shot], fps: float) -> None:
+    """Write the images of shots that are written already as a video (MPEG-4).
+
+    Raises:
+        InputError: The video cannot be written.
+    """
+    height, width = shots[0].size
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
+    if not film.isOpened():
+        raise InputError(f"{path}: OpenCV cannot write a video of {width}x{height}: choose another --size")
+    for shot in shots:
+        film.write(cv2.cvtColor(read_image(shot.image), cv2.COLOR_RGB2BGR))
+    film.release()
+
+
+def _batches(shots: list[Shot]) -> Iterator[list[Shot]]:
+    return (shots[start : start + _BATCH] for start in range(0, len(shots), _BATCH))
+
+
+def _write(shots: list[Shot]) -> list[Shot]:
+    for shot in shots:
+        frame, class_map = render(shot.session, shot.progress, shot.size)
+        encoded = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+        write_atomically(shot.image, encoded.tobytes())
+        if shot.mask:
+            write_png(shot.mask, colorize(class_map, COOKING))
+    return shots

@@ -37,7 +37,7 @@ class TestCommand:
         provenance = OnnxEngine(model, "cpu").contract.provenance
         assert provenance["data"]["train"] == 8
         assert len(provenance["data"]["sha256"]) == 64
-        assert provenance["validation"]["mean_iou"] > 0.7
+        assert provenance["validation"]["mean_iou"] > 0.5
         assert {"cookseg", "torch", "onnx", "onnxsim"} <= provenance["versions"].keys()
         assert str(trained.data.parent).encode() not in model.read_bytes()
 
