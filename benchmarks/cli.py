@@ -18,7 +18,7 @@ from cookseg.runtime.segmenter import Segmenter
     cls=console.Command,
     epilog="Examples: cook-bench model.onnx   |   cook-bench model.onnx --source frame.jpg --iterations 200 --json",
 )
-@click.argument("model", type=console.file_path)
+@click.argument("model", type=console.model_path)
 @click.option("--source", type=console.file_path, help="Image to segment.  [default: a synthetic JPEG of --size]")
 @click.option("--size", type=console.ImageSize(), default="1920x1080", show_default=True, help="Size of that JPEG.")
 @click.option("--warmup", type=click.IntRange(1), default=5, show_default=True, help="Iterations not counted.")

@@ -129,7 +129,7 @@ def _refuse_for_clip(ctx: click.Context) -> None:
 
 @main.command(epilog="Example: cook-data doctor data/sets/demo --sheet sheet.html")
 @click.argument("data", type=console.folder_argument)
-@click.option("-m", "--model", type=console.file_path, help="ONNX model to hold the labels against.")
+@click.option("-m", "--model", type=console.model_path, help="ONNX model to hold the labels against.")
 @click.option("--strict", is_flag=True, help="Exit 3 for warnings too.")
 @click.option("--fix", type=console.folder_path, help="New folder for a mended copy, with a log of every change.")
 @click.option(

@@ -5,14 +5,18 @@ from cookseg.runtime import Segmenter, read_image, write_png
 segmenter = Segmenter.load("model.onnx", device="cpu")
 segmentation = segmenter.predict(read_image("frame.jpg"))
 write_png("mask.png", segmentation.color)
+
+`STARTER` is the path of the model that comes with it, trained on synthetic scenes only.
 """
 
 from cookseg.runtime.contract import ClassTable, Contract, Preprocessing
+from cookseg.runtime.engine import STARTER
 from cookseg.runtime.errors import CooksegError, DeviceError, ImageError, InputError, ModelError
 from cookseg.runtime.images import read_image, write_png
 from cookseg.runtime.segmenter import Segmentation, Segmenter
 
 __all__ = [
+    "STARTER",
     "ClassTable",
     "Contract",
     "CooksegError",

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import numpy as np
+from click.core import ParameterSource
 
 from cookseg.runtime import console, installation
 from cookseg.runtime.contract import ClassTable, Contract
@@ -39,7 +40,7 @@ def main() -> None:
 
 
 @main.command(
-    epilog="Examples: cook-infer masks pan.jpg -m model.onnx   |   "
+    epilog="Examples: cook-infer masks pan.jpg   |   "
     'cook-infer masks "clips/**/*.png" frames/ -m model.onnx -o out --overlay'
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
@@ -130,8 +131,8 @@ def evaluate_command(
     console.emit(as_json, value, lambda: format_evaluation(matrix, classes, len(pairs), sum(off_colors)))
 
 
-@main.command(epilog="Example: cook-infer info model.onnx --json")
-@click.argument("model", type=console.file_path)
+@main.command(epilog="Examples: cook-infer info model.onnx --json   |   cook-infer info starter")
+@click.argument("model", type=console.model_path)
 @console.json_option
 def info(model: Path, as_json: bool) -> None:
     """What a model is, expects and was measured at."""
@@ -140,7 +141,7 @@ def info(model: Path, as_json: bool) -> None:
 
 
 @main.command(epilog="Example: cook-infer selftest model.onnx --device cuda")
-@click.argument("model", type=console.file_path)
+@click.argument("model", type=console.model_path)
 @_agreement_option
 @console.device_option
 @console.threads_option
@@ -171,7 +172,7 @@ def selftest(model: Path, min_agreement: float, as_json: bool, **options: Any) -
 
 
 @main.command(epilog="Example: cook-infer install model.onnx --into /opt/cooker/model --require-signature maker.pem")
-@click.argument("model", type=console.file_path)
+@click.argument("model", type=console.model_path)
 @click.option(
     "--into", "folder", type=console.folder_path, required=True, help="Where models are installed; made if need be."
 )
@@ -237,6 +238,8 @@ def format_evaluation(matrix: ConfusionMatrix, classes: ClassTable, frames: int,
 
 
 def _load(model: Path, **options: Any) -> Segmenter:
+    if click.get_current_context().get_parameter_source("model") is ParameterSource.DEFAULT:
+        console.note("model: the starter, which was trained on synthetic scenes only; -m takes your own")
     engine = OnnxEngine(model, **options)
     console.note(f"device: {engine.device} ({engine.reason})")
     return Segmenter(engine.contract, engine)

@@ -15,7 +15,7 @@ from typing import IO, Any, TypeVar
 import click
 
 from cookseg.runtime.dataset import Layout
-from cookseg.runtime.engine import DEVICES
+from cookseg.runtime.engine import DEVICES, STARTER
 from cookseg.runtime.errors import CooksegError, MissingExtraError
 
 T = TypeVar("T")
@@ -63,6 +63,18 @@ class ImageSize(click.ParamType[tuple[int, int]]):
         if not match:
             self.fail(f"{value!r} is not a size such as 256 or 480x352 (width x height)", param, ctx)
         return int(match[2] or match[1]), int(match[1])
+
+
+class PathOrStarter(click.Path):
+    """A path, or the word `starter` for a file that comes with cookseg; ./starter is a file of that name."""
+
+    def __init__(self, starter: Path, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+        self.starter = starter
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        return self.starter if value == "starter" else super().convert(value, param, ctx)
 
 
 @contextlib.contextmanager
@@ -139,7 +151,15 @@ version_option = click.version_option(package_name="cookseg", prog_name="cookseg
 folder_argument = click.Path(exists=True, file_okay=False, path_type=Path)
 file_path = click.Path(dir_okay=False, path_type=Path)
 folder_path = click.Path(file_okay=False, path_type=Path)
-model_option = click.option("-m", "--model", type=file_path, required=True, help="ONNX model made by cook-export.")
+model_path = PathOrStarter(STARTER, dir_okay=False)
+model_option = click.option(
+    "-m",
+    "--model",
+    type=model_path,
+    default="starter",
+    show_default=True,
+    help="ONNX model made by cook-export; starter is the one that comes with cookseg.",
+)
 signature_option = click.option(
     "--require-signature",
     "public_key",

@@ -27,6 +27,9 @@ DEVICES = ("auto", *PROVIDERS)
 OUTPUTS = ("classes", "scores")
 """Outputs of every model: class map uint8 (N, H, W), class probabilities times 255 uint8 (N, C, H, W)."""
 
+STARTER = Path(__file__).with_name("starter.onnx")
+"""The model that comes with cookseg, trained on synthetic scenes only: masks before there is a label."""
+
 
 class Engine(Protocol):
     """What computes the network: onnxruntime on the appliance, torch during training."""

@@ -2,6 +2,7 @@
 
 import configparser
 import csv
+import importlib.resources
 import json
 import subprocess
 import sys
@@ -151,6 +152,15 @@ def test_every_folder_of_code_is_in_the_wheel():
     folders = {path.parent.relative_to(ROOT) for path in ROOT.glob("*/**/__init__.py")}
     folders = {folder for folder in folders if folder.parts[0] != "build" and folder.parts[0][0] != "."}
     assert packages == {f"cookseg.{'.'.join(folder.parts)}" for folder in folders}
+
+
+def test_every_file_beside_the_code_is_in_the_wheel():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    for package, names in setup["options.package_data"].items():
+        folder = importlib.resources.files(package)
+        present = {entry.name for entry in folder.iterdir() if entry.name.endswith((".typed", ".onnx", ".pt"))}
+        assert present == set(names.split(", ")), package
 
 
 @pytest.mark.gpu

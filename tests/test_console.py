@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from cookseg.benchmarks.cli import main as cook_bench
 from cookseg.data.cli import main as cook_data
 from cookseg.runtime import cli, console, engine, errors
 from cookseg.runtime.cli import main as cook_infer
@@ -121,7 +122,8 @@ def test_nothing_but_the_result_is_on_stdout(capsys):
     ("command", "arguments", "named"),
     [
         (cook_infer, ["masks"], "SOURCE"),
-        (cook_infer, ["masks", "a.jpg"], "--model"),
+        (cook_infer, ["info"], "MODEL"),
+        (cook_bench, [], "MODEL"),
         (cook_infer, ["masks", "a.jpg", "-m", "x.onnx", "--device", "gpu"], "cuda"),
         (cook_infer, ["masks", "a.jpg", "-m", "x.onnx", "--threads", "-1"], "--threads"),
         (cook_infer, ["eval", "nowhere", "-m", "x.onnx"], "nowhere"),
@@ -160,6 +162,29 @@ def test_an_accelerator_that_is_not_there_exits_with_4(tmp_path, monkeypatch, de
     result = run(cook_infer, "masks", tmp_path / "a.png", "-m", model, "--device", device)
     assert (result.exit_code, result.stdout) == (4, "")
     assert f"--device {device} is not available" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(cook_infer.commands[name] for name in ("masks", "eval", "info", "selftest", "install")),
+        cook_data.commands["doctor"],
+        cook_bench,
+    ],
+    ids=lambda command: command.name,
+)
+def test_starter_is_the_model_of_cookseg_wherever_a_model_is_taken(command):
+    (parameter,) = (parameter for parameter in command.params if parameter.name == "model")
+    taken = [parameter.type_cast_value(click.Context(command), text) for text in ("starter", "./starter", "m.onnx")]
+    assert taken == [engine.STARTER, Path("starter"), Path("m.onnx")]
+
+
+@pytest.mark.parametrize("options", [[], ["-m", "starter"]])
+def test_that_the_starter_is_used_is_said_to_those_who_did_not_ask_for_it(labelled, options):
+    result = run(cook_infer, "eval", labelled, "--json", *options)
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["model"] == str(engine.STARTER)
+    assert ("synthetic scenes only" in result.stderr) == (not options)
 
 
 @pytest.fixture

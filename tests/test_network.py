@@ -27,7 +27,7 @@ def network(config=TINY, classes=3):
 
 class TestNetwork:
     @pytest.mark.parametrize(
-        "config", [TINY, PRESETS["edge"], UNetConfig((4, 8, 16), transposed=True), UNetConfig((8, 16), stem=4)]
+        "config", [TINY, PRESETS["edge"], PRESETS["edge-s"], UNetConfig((4, 8, 16), transposed=True)]
     )
     @pytest.mark.parametrize("size", [(16, 16), (37, 53), (64, 1)])
     def test_logits_have_the_size_of_the_frame(self, config, size):

@@ -27,7 +27,11 @@ ELSEWHERE = {
     "PIP_EXTRA_INDEX_URL=<that address> make demo TORCH=torch==2.13.0+cpu": None,  # another build, the same command
 }
 # Keeps a test short; everything else is run as it stands.
-SHORTER = {"cook-train": " --epochs 2 --imgsz 64", "cook-bench": " --iterations 3 --warmup 1"}
+SHORTER = {
+    "cook-data synth": " --size 64",
+    "cook-train": " --epochs 2 --imgsz 64",
+    "cook-bench": " --iterations 3 --warmup 1",
+}
 
 
 def blocks(language):
@@ -79,11 +83,12 @@ def test_every_command_works_as_written(scenes, model, tmp_path):
             shutil.copy(image, indexed / split / "images")
             cv2.imwrite(str(indexed / split / "masks" / mask.name), read_image(mask).argmax(axis=2))
     write_coco(tmp_path / "labels/coco", mine / "train/images")
+    shutil.copy(next((mine / "train/images").iterdir()), tmp_path / "photo.jpg")
     path = f"{BIN}:/usr/bin:/bin"
     for command in commands():
         if command in ELSEWHERE:
             continue
-        line = command + SHORTER.get(command.split()[0], "")
+        line = command + next((more for start, more in SHORTER.items() if command.startswith(start)), "")
         line = line.replace(" --epochs 2 --imgsz 64", "") if "--resume" in line else line
         result = subprocess.run(
             ["/bin/bash", "-c", line],
@@ -94,7 +99,8 @@ def test_every_command_works_as_written(scenes, model, tmp_path):
             check=False,
         )
         assert result.returncode == 0, f"{line}\n{result.stdout}\n{result.stderr}"
-    assert len(list((tmp_path / "test_inf_masks").glob("*.png"))) == 2
+    assert (tmp_path / "test_inf_masks/photo.png").exists()
+    assert len(list((tmp_path / "test_inf_masks").glob("*.png"))) == 1 + 2
     assert len(list((tmp_path / "test_inf_masks/overlay").glob("*.png"))) == 2
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 import cv2
@@ -16,8 +17,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from cookseg import training
 from cookseg.runtime.contract import COOKING, Contract, Preprocessing
 from cookseg.runtime.dataset import Layout, Sample
+from cookseg.runtime.engine import STARTER, OnnxEngine
 from cookseg.runtime.errors import CooksegError, InputError, ModelError
 from cookseg.runtime.images import read_image, write_png
 from cookseg.training import checkpoint, runs
@@ -122,6 +125,24 @@ class TestCheckpoint:
         assert torch.equal(net(frames), again(frames))
         assert read == contract
 
+    def test_in_float16_it_is_half_as_large_and_cannot_resume(self, tmp_path):
+        net, contract = network(), Contract(provenance={"a": 1})
+        checkpoint.save(tmp_path / checkpoint.BEST, contract, net, optimizer=torch.zeros(9))
+        checkpoint.save_half(tmp_path, tmp_path / "half.pt")
+        value = checkpoint.load(tmp_path / "half.pt")
+        assert value["run"] == {}
+        assert {weights.dtype for weights in value["weights"].values()} == {torch.float16, torch.int64}
+        again, read = checkpoint.load_network(tmp_path / "half.pt")
+        frames = torch.randint(0, 256, (1, 32, 32, 3), dtype=torch.uint8)
+        assert torch.allclose(net(frames), again(frames), atol=0.01)
+        assert again.head.weight.dtype == torch.float32
+        assert read == contract
+
+    def test_the_starter_and_its_checkpoint_are_of_one_run(self):
+        exported, trained = OnnxEngine(STARTER, "cpu").contract, checkpoint.load_network(training.STARTER)[1]
+        assert (exported.classes, exported.preprocessing) == (trained.classes, trained.preprocessing)
+        assert all(exported.provenance[topic] == trained.provenance[topic] for topic in ("data", "training"))
+
     @pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
     def test_what_is_no_checkpoint_is_refused_by_name(self, tmp_path, content):
         path = tmp_path / "x.pt"
@@ -200,6 +221,36 @@ class TestCommand:
         assert provenance["training"]["init"] == checkpoint.digest(trained.run / "best.pt")
         assert provenance["training"]["qat"]
         assert str(trained.run) not in str(provenance)
+
+    def test_a_run_that_started_from_the_starter_resumes(self, scenes, tmp_path, monkeypatch):
+        command = [scenes, "-o", tmp_path / "run", "--init", "starter"]
+        with monkeypatch.context() as patched:
+            patched.setattr(runs, "_signals", lambda: nullcontext([signal.SIGTERM]))  # after the first step
+            stopped = self.train(*command, "--imgsz", 32, "--epochs", 2, "--lr", 1e-12)
+        assert stopped.exit_code == 128 + signal.SIGTERM, stopped.stderr
+        first = checkpoint.load(tmp_path / "run/last.pt")["weights"]
+        for name, weights in checkpoint.load_network(training.STARTER)[0].named_parameters():
+            assert torch.allclose(first[name], weights), name
+        resumed = self.train(*command, "--resume")
+        assert resumed.exit_code == 0, resumed.stderr
+        provenance = checkpoint.load_network(tmp_path / "run/best.pt")[1].provenance
+        assert provenance["training"]["init"] == checkpoint.digest(training.STARTER)
+
+    def test_the_first_weights_choose_the_model(self, scenes, tmp_path):
+        options = ["--imgsz", 32, "--epochs", 1]
+        assert self.train(scenes, "-o", tmp_path / "a", *options, "--model", "edge-s").exit_code == 0
+        assert self.train(scenes, "-o", tmp_path / "b", *options, "--init", tmp_path / "a").exit_code == 0
+        assert checkpoint.load_config(tmp_path / "b/last.pt").model == "edge-s"
+
+    def test_the_starter_is_refused_for_other_classes(self, scenes, tmp_path):
+        shutil.copytree(scenes, tmp_path / "data")
+        table = {**COOKING.to_dict(), "classes": [*COOKING.to_dict()["classes"], {"name": "lid", "color": [0, 0, 0]}]}
+        (tmp_path / "data/classes.json").write_text(json.dumps(table))
+        options = ["--imgsz", 32, "--epochs", 1, "--no-check", "--init", "starter"]
+        result = self.train(tmp_path / "data", "-o", tmp_path / "run", *options)
+        assert result.exit_code == 1
+        assert all(words in result.stderr for words in ("starter.pt", "3 classes", "has 4", "lid", "another --init"))
+        assert not (tmp_path / "run").exists()
 
     def test_weights_of_another_shape_are_refused(self, trained, tmp_path):
         result = self.train(trained.data, "-o", tmp_path, "--imgsz", "64", "--init", trained.run, "--model", "classic")

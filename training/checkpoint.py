@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from cookseg.runtime.contract import Contract, Preprocessing
-from cookseg.runtime.errors import ModelError
+from cookseg.runtime.errors import InputError, ModelError
 from cookseg.runtime.files import write_atomically
 from cookseg.training.augment import AugmentConfig
-from cookseg.training.config import TrainConfig, UNetConfig
+from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
 from cookseg.training.model import UNet
 
 VERSION = 1
@@ -40,6 +40,19 @@ def save(path: Path, contract: Contract, network: nn.Module, **run: Any) -> None
     data = io.BytesIO()
     torch.save(value, data)
     write_atomically(path, data.getbuffer())
+
+
+def save_half(run: Path, output: Path) -> None:
+    """Write the best weights of a run in float16, to ship them for fine-tuning: half the size, nothing to resume from.
+
+    `load_network` gives them back in float32.
+
+    Raises:
+        ModelError: As `load`.
+        InputError: As `save`.
+    """
+    network, contract = load_network(find(run))
+    save(output, contract, network.half())
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -92,6 +105,20 @@ def load_config(path: Path) -> TrainConfig:
     preprocessing = Preprocessing(**config.pop("preprocessing"))
     augment = AugmentConfig(**config.pop("augment"))
     return TrainConfig(**config, preprocessing=preprocessing, augment=augment)
+
+
+def preset(path: Path) -> str:
+    """Return the name of the preset that a checkpoint's network has.
+
+    Raises:
+        ModelError: As `load`.
+        InputError: It has none of them.
+    """
+    config = UNetConfig(**load(path)["network"])
+    for name, known in PRESETS.items():
+        if config == known:
+            return name
+    raise InputError(f"{path}: its network is none of {', '.join(PRESETS)} but {config}: choose another --init")
 
 
 def digest(path: Path) -> str:

@@ -12,6 +12,7 @@ from cookseg.runtime.contract import Preprocessing, ResizeRule
 from cookseg.runtime.dataset import Layout
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.metrics import SCORE_COLUMNS, score_dict, score_rows
+from cookseg.training import STARTER
 from cookseg.training.augment import AugmentConfig
 from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epochs
 
@@ -26,8 +27,8 @@ from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epo
     "--model",
     type=click.Choice(list(PRESETS)),
     default="edge",
-    show_default=True,
-    help="edge is small and for CPUs, classic is the reference with 31 M parameters.",
+    show_default="edge, or that of --init",
+    help="edge and the faster edge-s are small and for CPUs, classic is the reference with 31 M parameters.",
 )
 @click.option(
     "--imgsz",
@@ -68,8 +69,8 @@ from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epo
 )
 @click.option(
     "--init",
-    type=click.Path(exists=True, path_type=Path),
-    help="Run or checkpoint to take the first weights from, to fine-tune it.",
+    type=console.PathOrStarter(STARTER, exists=True),
+    help="Run or checkpoint to take the first weights from, to fine-tune it; starter is the one of cookseg.",
 )
 @click.option("--qat", is_flag=True, help="Train for int8, where cook-export says that int8 loses too much.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -89,6 +90,8 @@ def main(
     device, workers = options.pop("device"), options.pop("workers")
     start = checkpoint.find(options["init"]) if options["init"] else None
     options["init"] = checkpoint.digest(start) if start else ""
+    if start and ctx.get_parameter_source("model") is ParameterSource.DEFAULT:
+        options["model"] = checkpoint.preset(start)
     start = run / checkpoint.LAST if resume else start
     stored = checkpoint.load_config(run / checkpoint.LAST) if resume else None
     layout = runs.trained_on(run)[1] if resume else layout

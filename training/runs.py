@@ -210,10 +210,16 @@ def _finish(data: Data, run: Path) -> ConfusionMatrix:
 def _initial(path: Path, wanted: UNet, contract: Contract) -> UNet:
     """Return the network of a checkpoint, if its weights fit the wanted one."""
     network, theirs = checkpoint.load_network(path)
-    if network.config != wanted.config or len(theirs.classes) != len(contract.classes):
+    if len(theirs.classes) != len(contract.classes):
         raise InputError(
-            f"{path}: its weights do not fit: {network.config} for {len(theirs.classes)} classes instead of"
-            f" {wanted.config} for {len(contract.classes)}; choose its --model, or another --init"
+            f"{path}: its weights do not fit: they are for {len(theirs.classes)} classes"
+            f" ({', '.join(theirs.classes.names)}), the dataset has {len(contract.classes)}"
+            f" ({', '.join(contract.classes.names)}); choose another --init, or none"
+        )
+    if network.config != wanted.config:
+        raise InputError(
+            f"{path}: its weights do not fit: they are of {network.config} instead of {wanted.config}; choose its"
+            " --model, or another --init"
         )
     return network
 

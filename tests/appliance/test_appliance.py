@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cookseg.runtime import ModelError, Segmenter, read_image
+from cookseg.runtime import STARTER, ModelError, Segmenter, read_image
+from cookseg.runtime.contract import COOKING
 
 GOLDEN = Path(__file__).parent / "golden"
 FRAMES = sorted((GOLDEN / "frames").iterdir())
@@ -73,6 +74,28 @@ def test_masks_from_the_command_line(tmp_path):
     assert json.loads(result.stdout) == {"masks": 3, "output": str(tmp_path), "failed": {}}
     for frame in FRAMES:
         assert differing(read_image(tmp_path / frame.name), read_image(GOLDEN / "masks" / frame.name)) < 1e-3
+
+
+def test_masks_need_no_model_of_the_users_own(tmp_path):
+    result = cook_infer("masks", FRAMES[0], "-o", tmp_path)
+    assert result.returncode == 0, result.stderr
+    mask = read_image(tmp_path / FRAMES[0].name)
+    assert mask.shape == read_image(FRAMES[0]).shape
+    colors = {tuple(color) for color in np.unique(mask.reshape(-1, 3), axis=0).tolist()}
+    assert len(colors) >= 2
+    assert colors <= set(COOKING.colors)
+    notes = [line for line in result.stderr.splitlines() if "starter" in line]
+    assert len(notes) == 1
+    assert all(words in notes[0] for words in ("synthetic scenes only", "-m"))
+
+
+def test_the_starter_is_small_is_right_here_and_says_what_it_is():
+    assert STARTER.stat().st_size < 2e6
+    result = cook_infer("selftest", "starter", "--device", "cpu")
+    assert result.returncode == 0, result.stderr
+    said = " ".join(cook_infer("info", "starter").stdout.split())
+    assert "trained on synthetic scenes only" in said
+    assert "cannot be relied on in a real kitchen" in said
 
 
 def test_info_tells_classes_and_scores(tmp_path):
