@@ -100,8 +100,7 @@ def synth(
 
     OUT is a new folder.
     """
-    if clip:
-        _refuse_for_clip(ctx)
+    _refuse_mixed(ctx, clip)
     with new_folder(out) as folder:
         if clip:
             shots = synthesis.plan_clip(folder, clip, fps, options["sizes"][0], options["seed"])
@@ -118,13 +117,15 @@ def synth(
     console.emit(as_json, value, lambda: f"{len(shots)} frames of {value['sessions']} sessions written to {out}")
 
 
-def _refuse_for_clip(ctx: click.Context) -> None:
-    """Refuse options that say how a set is divided: a film is one session."""
-    for name in ("train", "val", "test", "per_session", "kitchens"):
+def _refuse_mixed(ctx: click.Context, clip: float | None) -> None:
+    """Refuse options of sets for a film, which is one session of one size, and options of films for a set."""
+    foreign = ("train", "val", "test", "per_session", "kitchens") if clip else ("fps",)
+    for name in foreign:
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(
-                f"--{name.replace('_', '-')} is for sets, and --clip renders one session: leave it out"
-            )
+            what = "for sets, and --clip renders one session" if clip else "for films, and there is no --clip"
+            raise click.UsageError(f"--{name.replace('_', '-')} is {what}: leave it out")
+    if clip and len(ctx.params["sizes"]) > 1:
+        raise click.UsageError("--size is given more than once, and a film has one size: give the one for --clip")
 
 
 @main.command(epilog="Example: cook-data doctor data/sets/demo --sheet sheet.html")

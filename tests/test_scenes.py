@@ -187,7 +187,7 @@ def test_what_is_painted_later_hides_what_was_there():
 
 
 def test_a_metal_mirrors_the_lamp_whose_shadow_it_casts():
-    """The brightest spot of a polished bowl lies where it reflects the key light to the camera."""
+    """A polished bowl is bright where it reflects the key light to the camera."""
     vessel = Vessel(0, 0, 0, 1, 0.4, 0.01, 0.0, Finish(Material((1, 1, 1), 1, 0, 0, 0), 0, 0, 0), Material((0, 0, 0)))
     found = []
     for seed in range(8):

@@ -116,14 +116,25 @@ def test_a_clip_is_a_film_with_the_mask_of_every_frame(tmp_path):
         read, frame = film.read()
         assert read
         assert sample.truth.shape == (48, 64)
-        assert (
-            np.abs(frame[..., ::-1].astype(int) - sample.frame).mean() < 12
-        )  # MPEG-4 is not exact, but the same frame
+        error = np.abs(frame[..., ::-1].astype(int) - sample.frame).mean()
+        assert error < 12  # MPEG-4 is not exact, but it is this frame
     assert not film.read()[0]
 
 
-def test_a_clip_is_no_set(tmp_path):
-    result = cook_data("synth", tmp_path / "film", "--clip", 1, "--train", 5)
+@pytest.mark.parametrize(
+    "options", [("--train", 5, "--clip", 1), ("--size", 32, "--size", 48, "--clip", 1), ("--fps", 5)]
+)
+def test_options_of_sets_and_of_films_do_not_mix(tmp_path, options):
+    result = cook_data("synth", tmp_path / "film", *options)
     assert result.exit_code == 2
-    assert "--train" in result.stderr
+    assert options[0] in result.stderr
+    assert "--clip" in result.stderr
+    assert not (tmp_path / "film").exists()
+
+
+def test_a_film_that_was_not_written_whole_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("cv2.VideoWriter.write", lambda *_: None)
+    result = cook_data("synth", tmp_path / "film", "--clip", 1, "--fps", 2, "--size", 32)
+    assert result.exit_code == 1
+    assert "0 of 2 frames" in result.stderr
     assert not (tmp_path / "film").exists()

@@ -1,7 +1,7 @@
 """Light: a room of lamps, windows and dark corners that lights surfaces and is mirrored in them.
 
 The room is a paraboloid map (Heidrich and Seidel, 1998): the direction (x, y, z) with z up lies at (x, y) / (1 + z) of
-a disc. The brightest lamp is the key light that casts shadows, so shadows and highlights agree.
+a disc. One lamp is the key light that casts shadows, so shadows and highlights agree.
 """
 
 import math
@@ -28,7 +28,7 @@ class Room:
 
     Attributes:
         mirrored: The room for each of `_BLURS`, float32 (3, _SIDE, _SIDE, 3).
-        key: Unit vector towards the brightest lamp.
+        key: Unit vector towards the lamp that casts shadows.
         ambient: Share of the light that comes from everywhere, 0..1: shadows are this bright.
         softness: Width of a shadow's edge per height of what casts it.
     """
@@ -74,7 +74,7 @@ def make_room(rng: np.random.Generator) -> Room:
     if rng.random() < 0.5:
         _spots(room, rng)
     lamps = [_lamp(room, rng) for _ in range(int(rng.integers(1, 6)))]
-    a, b = lamps[-1]  # painted last and brightest
+    a, b = lamps[-1]  # painted last, so nothing hides it
     size = 1 + a * a + b * b
     key = (2 * a / size, 2 * b / size, (2 - size) / size)
     levels = [cv2.GaussianBlur(room, (0, 0), sigma) for sigma in _BLURS]

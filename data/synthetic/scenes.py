@@ -234,12 +234,11 @@ def _prepared(session: Session, size: tuple[int, int]) -> tuple[Rig, Cook, Stage
         kitchens.put_slots(canvas, rng)
     kitchens.put_hob(canvas, "burner" if rig.bare else rig.hob, bool(rng.random() < 0.5), rng)
     _surround(canvas, np.random.default_rng([session.seed, 5]))
-    if rig.bare:
-        return rig, cook, Stage(canvas, Inside.of(view, rig.pan))
-    _handles(canvas, rig, rng)
-    inside = put_vessel(canvas, rig.pan, rng)
-    assert inside, "every camera looks at the pan"
-    return rig, cook, Stage(canvas, inside)
+    inside = None
+    if not rig.bare:
+        _handles(canvas, rig, rng)
+        inside = put_vessel(canvas, rig.pan, rng)  # None where the camera misses the pan
+    return rig, cook, Stage(canvas, inside or Inside.of(view, rig.pan))
 
 
 def _surround(canvas: Canvas, rng: np.random.Generator) -> None:

@@ -90,15 +90,18 @@ def write_film(path: Path, shots: list[Shot], fps: float) -> None:
     """Write the images of shots that are written already as a video (MPEG-4).
 
     Raises:
-        InputError: The video cannot be written.
+        InputError: The video cannot be written, or not all of it.
     """
     height, width = shots[0].size
     film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
     if not film.isOpened():
-        raise InputError(f"{path}: OpenCV cannot write a video of {width}x{height}: choose another --size")
+        raise InputError(f"{path.name}: OpenCV cannot write a video of {width}x{height}: choose another --size")
     for shot in shots:
         film.write(cv2.cvtColor(read_image(shot.image), cv2.COLOR_RGB2BGR))
     film.release()
+    written = max(0, int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)))
+    if written != len(shots):  # the writer itself says nothing of a full disk
+        raise InputError(f"{path.name}: {written} of {len(shots)} frames could be written: is the disk full?")
 
 
 def _batches(shots: list[Shot]) -> Iterator[list[Shot]]:

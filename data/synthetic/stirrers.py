@@ -120,7 +120,7 @@ def _loop(wide: float, turn: float) -> Contour:
 
 
 def _motor(stuff: Material, rng: np.random.Generator) -> list[Shape]:
-    """Return two to four arms with slanted paddles, the hub, and sometimes the arm from outside that turns it."""
+    """Return two to four arms with slanted paddles, and the hub."""
     arms, slant = int(rng.integers(2, 5)), rng.uniform(-1.2, 1.2)
     thick, wide = rng.uniform(0.03, 0.06), rng.uniform(0.05, 0.12)
     shapes = []
