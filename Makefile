@@ -14,7 +14,7 @@ demo: .venv/installed
 	rm -rf $(SET) $(RUN)
 	$(BIN)/cook-data synth $(SET) --train 240 --val 48 --test 24 --kitchens 2 --size 256
 	$(BIN)/cook-data doctor $(SET)
-	$(BIN)/cook-train $(SET) -o $(RUN) --init starter --epochs 20 --lr 0.002
+	$(BIN)/cook-train $(SET) -o $(RUN) --init starter --epochs 40 --lr 0.003
 	$(BIN)/cook-export $(RUN) -o $(RUN)/model.onnx
 	$(BIN)/cook-infer eval $(SET) -m $(RUN)/model.onnx
 	$(BIN)/cook-infer masks $(SET)/test/images -m $(RUN)/model.onnx -o test_inf_masks --overlay

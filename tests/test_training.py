@@ -185,6 +185,12 @@ class TestCommand:
         assert list((trained.run / "tensorboard").glob("events*"))
         assert json.loads(trained.output)["mean_iou"] > 0.5
 
+    def test_one_kitchen_is_learnt_by_heart(self, kitchen, tmp_path):
+        options = ["--imgsz", 64, "--epochs", 150, "--batch", 4, "--lr", 0.004, "--rotation", 0, "--json"]
+        result = self.train(kitchen, "-o", tmp_path / "run", *options)
+        assert result.exit_code == 0, result.stderr
+        assert json.loads(result.stdout)["mean_iou"] > 0.7  # one class everywhere gives about 0.3
+
     def test_a_second_run_does_not_overwrite_the_first(self, trained):
         before = (trained.run / "best.pt").read_bytes()
         result = self.train(trained.data, "-o", trained.run, "--epochs", 1)
