@@ -72,7 +72,7 @@ class TestLoss:
             (2 * (probability[:, c] * target[:, c]).sum() + 1) / (probability[:, c].sum() + target[:, c].sum() + 1)
             for c in range(3)
         ]
-        assert dice_loss(self.logits, self.truth).item() == pytest.approx(1 - np.mean(dice), abs=1e-5)
+        assert dice_loss(self.logits.softmax(1), self.truth).item() == pytest.approx(1 - np.mean(dice), abs=1e-5)
 
     def test_pixels_without_truth_change_nothing(self):
         loss = SegmentationLoss(torch.tensor([1.0, 2.0, 3.0]))

@@ -37,22 +37,25 @@ class SegmentationLoss(nn.Module):
 
     def forward(self, logits: Tensor, truth: Tensor) -> Tensor:
         """Return the scalar loss of logits (N, C, H, W) float32 against truth (N, H, W) int64."""
-        cross_entropy = F.cross_entropy(logits, truth, self.weights, ignore_index=IGNORE)
-        return cross_entropy + dice_loss(logits, truth)
+        log_probability = logits.log_softmax(1)
+        cross_entropy = F.nll_loss(log_probability, truth, self.weights, ignore_index=IGNORE)
+        return cross_entropy + dice_loss(log_probability.exp(), truth)
 
 
-def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
+def dice_loss(probability: Tensor, truth: Tensor) -> Tensor:
     """Return 1 - Dice over the whole batch, averaged over the classes that occur in it.
 
     Args:
-        logits: (N, C, H, W) float32.
+        probability: (N, C, H, W) float32.
         truth: (N, H, W) int64.
     """
-    known = (truth != IGNORE).unsqueeze(1)
-    target = F.one_hot(truth.where(known[:, 0], 0), logits.shape[1]).movedim(-1, 1) * known  # (N, C, H, W)
-    probability = logits.softmax(1) * known
-    overlap = (probability * target).sum((0, 2, 3))
-    total = probability.sum((0, 2, 3)) + target.sum((0, 2, 3))
-    present = target.sum((0, 2, 3)) > 0
+    classes = probability.shape[1]
+    known = truth != IGNORE
+    index = truth.where(known, 0)
+    # gathered and counted, not multiplied by one-hot planes: that took an eighth of an edge model's step
+    right = probability.gather(1, index.unsqueeze(1)).squeeze(1) * known  # (N, H, W)
+    overlap = right.new_zeros(classes).index_add(0, index.flatten(), right.flatten())
+    count = torch.bincount(truth[known], minlength=classes)
+    total = (probability * known.unsqueeze(1)).sum((0, 2, 3)) + count
     dice = (2 * overlap + 1) / (total + 1)  # the 1 keeps the gradient finite for a handful of pixels
-    return 1 - dice[present].mean() if present.any() else logits.sum() * 0
+    return 1 - dice[count > 0].mean() if known.any() else probability.sum() * 0
