@@ -1,4 +1,4 @@
-"""`cook-bench`: what a model costs on this machine, stage by stage."""
+"""`cook-bench`: what a model costs on this machine, stage by stage, and beside the code that is usually written."""
 
 import tempfile
 from dataclasses import asdict
@@ -10,21 +10,33 @@ import click
 from cookseg.benchmarks import latency
 from cookseg.runtime import console
 from cookseg.runtime.engine import OnnxEngine
-from cookseg.runtime.images import decode_image
+from cookseg.runtime.preprocess import decode_frame
 from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.session import Mode
+
+_RATE, _SECONDS = 10, 3
 
 
 @click.command(
     cls=console.Command,
-    epilog="Examples: cook-bench model.onnx   |   cook-bench model.onnx --source frame.jpg --iterations 200 --json",
+    epilog="Examples: cook-bench model.onnx   |   cook-bench model.onnx --source frame.jpg --iterations 200 --json   | "
+    "  cook-bench model.onnx --compare runs/mine",
 )
 @click.argument("model", type=console.model_path)
 @click.option("--source", type=console.file_path, help="Image to segment.  [default: a synthetic JPEG of --size]")
 @click.option("--size", type=console.ImageSize(), default="1920x1080", show_default=True, help="Size of that JPEG.")
 @click.option("--warmup", type=click.IntRange(1), default=5, show_default=True, help="Iterations not counted.")
 @click.option("--iterations", type=click.IntRange(1), default=50, show_default=True, help="Iterations counted.")
-@console.device_option
-@console.threads_option
+@click.option(
+    "--compare",
+    "run",
+    type=click.Path(path_type=Path),
+    is_flag=False,
+    flag_value=Path(),
+    metavar="[RUN]",
+    help="Time the usual code around the same model too, and PyTorch with the weights of a RUN.",
+)
+@console.session_options
 @console.json_option
 @console.version_option
 def main(
@@ -33,45 +45,82 @@ def main(
     size: tuple[int, int],
     warmup: int,
     iterations: int,
-    device: str,
-    threads: int,
+    run: Path | None,
+    mode: Mode | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
-    """Measure latency from an image file to its mask, by stage and end to end, cold start and memory."""
-    engine = OnnxEngine(model, device, threads)
+    """Measure latency from an image file to its mask, by stage and end to end, cold start, memory and processor use."""
+    mode = mode or "latency"
+    engine = OnnxEngine(model, mode=mode, **options)
     segmenter = Segmenter(engine.contract, engine)
     with tempfile.TemporaryDirectory() as folder:
         path = source or Path(folder, "frame.jpg")
         if not source:
             path.write_bytes(latency.synthetic_frame(size))
         image = path.read_bytes()
-        height, width = decode_image(image, str(path)).shape[:2]
+        (height, width) = decode_frame(image, str(path), engine.contract.preprocessing)[1]
         with console.progress(range(iterations), "latency", iterations) as bar:
             timings = latency.measure(segmenter, image, warmup, bar)
-        start = latency.cold_start(model, path, engine.device, threads)
+        start = latency.cold_start(model, path, engine.device, mode)
     value = {
         "model": str(model),
         "device": engine.device,
+        "mode": mode,
         "frame": {"width": width, "height": height, "bytes": len(image)},
         "iterations": iterations,
         "milliseconds": {stage: asdict(timing) for stage, timing in timings.items()},
         "cold_start_seconds": start.seconds,
         "peak_memory_bytes": start.peak_bytes,
+        "processor_share": {"frames_per_second": _RATE, "share": _shares(model, image, options)},
     }
-    console.emit(as_json, value, lambda: _text(value, timings, start))
+    if run is not None:
+        value["compared"] = _compare(segmenter, image, run, iterations)
+    console.emit(as_json, value, lambda: _text(value, timings))
 
 
-def _text(value: dict[str, Any], timings: dict[str, latency.Timing], start: latency.ColdStart) -> str:
+def _shares(model: Path, image: bytes, options: dict[str, Any]) -> dict[str, float]:
+    """Return the share of all cores that each mode takes at a camera's pace."""
+    shares = {}
+    for mode in ("latency", "background"):
+        engine = OnnxEngine(model, mode=mode, **options)
+        shares[mode] = latency.processor_share(Segmenter(engine.contract, engine), image, _RATE, _SECONDS)
+    return shares
+
+
+def _compare(segmenter: Segmenter, image: bytes, run: Path, iterations: int) -> dict[str, dict[str, float]]:
+    with console.require_extra("train"):
+        from cookseg.benchmarks import peers  # noqa: PLC0415 - Pillow comes with training's packages
+        from cookseg.training import checkpoint  # noqa: PLC0415
+        from cookseg.training.trainer import TorchEngine  # noqa: PLC0415
+    torch_engine = TorchEngine(checkpoint.load_network(checkpoint.find(run))[0]) if run != Path() else None
+    pipelines = peers.pipelines(segmenter, torch_engine)
+    with console.progress(range(iterations), "comparison", iterations) as bar:
+        timings = peers.compare(pipelines, image, bar)
+    ours = timings[peers.OURS].median
+    return {name: asdict(timing) | {"ratio": timing.median / ours} for name, timing in timings.items()}
+
+
+def _text(value: dict[str, Any], timings: dict[str, latency.Timing]) -> str:
     total = timings["end to end"].median
     rows = [
         [stage, f"{t.median:.2f}", f"{t.p90:.2f}", f"{t.p99:.2f}", f"{t.median / total:.0%}"]
         for stage, t in timings.items()
     ]
-    frame = value["frame"]
-    memory = f"{start.peak_bytes / 1e6:.0f} MB" if start.peak_bytes else "n/a"
-    return (
-        f"{value['model']} on {value['device']}, one {frame['width']}x{frame['height']} image to a PNG of its size,"
-        f" {value['iterations']} warm iterations, milliseconds\n\n"
-        f"{console.table(rows, ['stage', 'median', 'p90', 'p99', 'share'])}\n\n"
-        f"cold start, from launch to first mask: {start.seconds:.2f} s; peak memory {memory}"
-    )
+    frame, peak = value["frame"], value["peak_memory_bytes"]
+    memory = f"{peak / 1e6:.0f} MB" if peak else "n/a"
+    shares = ", ".join(f"{share:.1%} in mode {mode}" for mode, share in value["processor_share"]["share"].items())
+    parts = [
+        f"{value['model']} on {value['device']}, mode {value['mode']}, one {frame['width']}x{frame['height']} image to"
+        f" a PNG of its size, {value['iterations']} warm iterations, milliseconds",
+        console.table(rows, ["stage", "median", "p90", "p99", "share"]),
+        f"cold start, from launch to first mask: {value['cold_start_seconds']:.2f} s; peak memory {memory}\n"
+        f"share of all cores at {_RATE} frames a second: {shares}",
+    ]
+    if "compared" in value:
+        compared = [
+            [name, f"{row['median']:.2f}", f"{row['p90']:.2f}", f"{row['ratio']:.2f}"]
+            for name, row in value["compared"].items()
+        ]
+        parts.append(console.table(compared, ["the same session in", "median", "p90", "times cookseg"]))
+    return "\n\n".join(parts)

@@ -4,6 +4,7 @@ Stages are timed in turn within every iteration, so a slow moment of the machine
 Timings are warm; the cold start is a process of its own, from its launch to its first mask.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -16,16 +17,18 @@ import cv2
 import numpy as np
 
 from cookseg.data.synthetic.scenes import render, sessions
-from cookseg.runtime.images import decode_image
+from cookseg.runtime.png import encode_png
+from cookseg.runtime.preprocess import decode_frame
 from cookseg.runtime.segmenter import Segmenter
 
 T = TypeVar("T")
 
 _COLD_START = """
 import sys
-from cookseg.runtime import Segmenter, read_image
-segmentation = Segmenter.load(sys.argv[1], sys.argv[2], int(sys.argv[3])).predict(read_image(sys.argv[4]))
-segmentation.color
+from cookseg.runtime import Segmenter, read_frame
+segmenter = Segmenter.load(sys.argv[1], sys.argv[2], sys.argv[3])
+frame, size = read_frame(sys.argv[4], segmenter.contract.preprocessing)
+segmenter.predict(frame, size).color
 try:  # not ru_maxrss: Linux hands the launching process's peak on to the child
     status = open("/proc/self/status").read()
     print(int(status.split("VmHWM:")[1].split()[0]) * 1024)
@@ -75,23 +78,14 @@ def measure(segmenter: Segmenter, image: bytes, warmup: int, iterations: Iterabl
         A timing per stage, in the order of the data, and one of all together.
     """
     for _ in range(warmup):
-        _run(segmenter, image)
-    runs = [_run(segmenter, image) for _ in iterations]
+        segment(segmenter, image)
+    runs = [segment(segmenter, image) for _ in iterations]
     timings = {stage: Timing.of(run[stage] for run in runs) for stage in runs[0]}
     return {**timings, "end to end": Timing.of(sum(run.values()) for run in runs)}
 
 
-def cold_start(model: Path, image: Path, device: str, threads: int) -> ColdStart:
-    """Launch a process that loads a model and segments one image file."""
-    command = [sys.executable, "-c", _COLD_START, str(model), device, str(threads), str(image)]
-    start = time.perf_counter()
-    result = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own program
-    seconds = time.perf_counter() - start
-    peak = int(result.stdout)
-    return ColdStart(seconds, peak if peak > 0 else None)
-
-
-def _run(segmenter: Segmenter, image: bytes) -> dict[str, float]:
+def segment(segmenter: Segmenter, image: bytes) -> dict[str, float]:
+    """Go from the bytes of an image file to those of a colour PNG; return the seconds of each stage."""
     seconds: dict[str, float] = {}
 
     def timed(stage: str, work: Callable[..., T], *arguments: Any) -> T:
@@ -100,10 +94,29 @@ def _run(segmenter: Segmenter, image: bytes) -> dict[str, float]:
         seconds[stage] = time.perf_counter() - start
         return result
 
-    frame = timed("decode", decode_image, image, "image")
+    frame, size = timed("decode", decode_frame, image, "image", segmenter.contract.preprocessing)
     batch = timed("resize", segmenter.prepare, frame)[None]
     classes, scores = timed("session", segmenter.engine, batch)
-    segmentation = timed("scale + arg-max", segmenter.finish, classes[0], scores[0], frame.shape[:2])
+    segmentation = timed("scale + arg-max", segmenter.finish, classes[0], scores[0], size)
     color = timed("colour", lambda: segmentation.color)
-    timed("encode PNG", lambda: cv2.imencode(".png", cv2.cvtColor(color, cv2.COLOR_RGB2BGR)))
+    timed("encode PNG", encode_png, color)
     return seconds
+
+
+def processor_share(segmenter: Segmenter, image: bytes, rate: float, seconds: float) -> float:
+    """Return how much of all cores it takes to segment so many frames a second, 0..1: a camera's pace, not a rush."""
+    start, used = time.perf_counter(), time.process_time()
+    for frame in range(int(rate * seconds)):
+        segment(segmenter, image)
+        time.sleep(max(0.0, start + (frame + 1) / rate - time.perf_counter()))
+    return (time.process_time() - used) / (time.perf_counter() - start) / (os.cpu_count() or 1)
+
+
+def cold_start(model: Path, image: Path, device: str, mode: str) -> ColdStart:
+    """Launch a process that loads a model and segments one image file."""
+    command = [sys.executable, "-c", _COLD_START, str(model), device, mode, str(image)]
+    start = time.perf_counter()
+    result = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own program
+    seconds = time.perf_counter() - start
+    peak = int(result.stdout)
+    return ColdStart(seconds, peak if peak > 0 else None)

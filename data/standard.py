@@ -15,8 +15,9 @@ from cookseg.data.headers import read_header
 from cookseg.runtime.contract import COOKING, ClassTable
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import require_unused, write_atomically
-from cookseg.runtime.images import UInt8Array, read_image, write_png
+from cookseg.runtime.images import UInt8Array, read_image
 from cookseg.runtime.masks import colorize
+from cookseg.runtime.png import write_png
 
 
 def require_new_set(out: Path, root: Path) -> None:

@@ -17,9 +17,10 @@ import torch
 
 from cookseg.export.config import Gates
 from cookseg.runtime.contract import Contract
-from cookseg.runtime.engine import import_onnxruntime
-from cookseg.runtime.images import UInt8Array, fit
+from cookseg.runtime.images import UInt8Array
 from cookseg.runtime.metrics import ConfusionMatrix
+from cookseg.runtime.preprocess import fit
+from cookseg.runtime.session import import_onnxruntime
 from cookseg.training.config import ANSWERS
 from cookseg.training.model import Answer, UNet
 

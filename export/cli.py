@@ -8,8 +8,8 @@ import click
 
 from cookseg.export.config import OLDEST, Calibration, Gates, Precision, Settings, Target
 from cookseg.runtime import console
-from cookseg.runtime.engine import import_onnxruntime
 from cookseg.runtime.files import write_atomically
+from cookseg.runtime.session import import_onnxruntime
 from cookseg.training.config import ANSWERS
 
 

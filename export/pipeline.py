@@ -16,7 +16,7 @@ from cookseg.export.report import Report, Stage
 from cookseg.runtime import console
 from cookseg.runtime.contract import GOLDEN_KEY, Contract
 from cookseg.runtime.dataset import Layout
-from cookseg.runtime.engine import OUTPUTS, Engine, OnnxEngine, import_onnxruntime
+from cookseg.runtime.engine import OUTPUTS, Engine, OnnxEngine
 from cookseg.runtime.errors import CheckFailedError, DeviceError, InputError
 from cookseg.runtime.evaluation import evaluate, require_same_classes
 from cookseg.runtime.files import write_atomically
@@ -24,6 +24,7 @@ from cookseg.runtime.metrics import ConfusionMatrix, score_dict
 from cookseg.runtime.seal import seal, signer
 from cookseg.runtime.segmenter import Segmenter
 from cookseg.runtime.selftest import GoldenVector, pack
+from cookseg.runtime.session import import_onnxruntime
 from cookseg.training import checkpoint, runs
 from cookseg.training.model import UNet
 from cookseg.training.trainer import TorchEngine
@@ -84,7 +85,8 @@ class _Export:
         self.names = contract.classes.names
         self.target, self.device = _target(settings)
         chosen = dataset.val[:: max(1, len(dataset.val) // settings.frames)][: settings.frames]  # spread over the set
-        self.inputs = check.check_inputs(contract, (sample.frame for sample in dataset.read(chosen)))
+        real = (sample.frame for sample in dataset.read(chosen, contract.preprocessing))
+        self.inputs = check.check_inputs(contract, real)
         self.graphs: dict[str, onnx.ModelProto] = {}
         self.stages: dict[str, Stage] = {}
         self.rows: list[check.Comparison] = []
@@ -240,8 +242,8 @@ class _Export:
         return seal(graph.finish(model, self.contract, OUTPUTS).SerializeToString())
 
     def _evaluate(self, engine: Engine, label: str) -> ConfusionMatrix:
-        pairs = self.dataset.val
-        with console.progress(self.dataset.read(pairs), f"evaluating {label}", len(pairs)) as samples:
+        found = self.dataset.read(self.dataset.val, self.contract.preprocessing)
+        with console.progress(found, f"evaluating {label}", len(self.dataset.val)) as samples:
             return evaluate(Segmenter(self.contract, engine), samples)
 
 

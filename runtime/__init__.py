@@ -12,7 +12,9 @@ write_png("mask.png", segmentation.color)
 from cookseg.runtime.contract import ClassTable, Contract, Preprocessing
 from cookseg.runtime.engine import STARTER
 from cookseg.runtime.errors import CooksegError, DeviceError, ImageError, InputError, ModelError
-from cookseg.runtime.images import read_image, write_png
+from cookseg.runtime.images import read_image
+from cookseg.runtime.png import write_png
+from cookseg.runtime.preprocess import read_frame
 from cookseg.runtime.segmenter import Segmentation, Segmenter
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Preprocessing",
     "Segmentation",
     "Segmenter",
+    "read_frame",
     "read_image",
     "write_png",
 ]

@@ -2,13 +2,15 @@
 
 import csv
 import io
+import os
 import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
+import cv2
 import numpy as np
 from click.core import ParameterSource
 
@@ -19,10 +21,11 @@ from cookseg.runtime.engine import OnnxEngine
 from cookseg.runtime.errors import CheckFailedError, PartialFailureError
 from cookseg.runtime.evaluation import evaluate, require_same_classes
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.folders import Outputs, plan, process
+from cookseg.runtime.folders import Outputs, Png, plan, process
 from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, format_score, score_dict, score_rows
-from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.segmenter import Segmenter, Upsample
 from cookseg.runtime.selftest import selftest as run_selftest
+from cookseg.runtime.session import Mode
 
 _agreement_option = click.option(
     "--min-agreement",
@@ -53,32 +56,48 @@ def main() -> None:
     show_default=True,
     help="Folder of the masks; files of the same name are replaced.",
 )
+@click.option(
+    "--png",
+    type=click.Choice(get_args(Png)),
+    default="rgb",
+    show_default=True,
+    help="Colours in masks: of each pixel, or of a palette, whose indices are the classes.",
+)
+@click.option(
+    "--upsample",
+    type=click.Choice(get_args(Upsample)),
+    default="smooth",
+    show_default=True,
+    help="How masks get an image's size: edges between the network's pixels, or stairs.",
+)
 @click.option("--overlay", is_flag=True, help="Also write the masks blended over the frames, to overlay/.")
 @click.option("--index", is_flag=True, help="Also write class indices as grey PNGs, to index/.")
 @click.option("--confidence", is_flag=True, help="Also write the probability times 255, to confidence/.")
-@console.device_option
-@console.threads_option
-@console.signature_option
+@console.session_options
 @console.json_option
 def masks(
     sources: tuple[str, ...],
     model: Path,
     output: Path,
-    overlay: bool,
-    index: bool,
-    confidence: bool,
+    upsample: Upsample,
+    mode: Mode | None,
     as_json: bool,
-    **engine: Any,
+    **options: Any,
 ) -> None:
     """Write a colour mask of each image, at the image's own size.
 
     A SOURCE is an image, a folder (searched with its sub-folders, which are kept) or a quoted glob.
     """
-    outputs = Outputs(output, overlay=overlay, index=index, confidence=confidence)
+    pictures = {name: options.pop(name) for name in ("png", "overlay", "index", "confidence")}
+    outputs = Outputs(output, **pictures)
     jobs = plan(sources, outputs)
-    segmenter = _load(model, **engine)
+    mode = mode or ("throughput" if len(jobs) > 1 else "latency")
+    workers = (os.cpu_count() or 1) if mode == "throughput" else 1
+    if mode != "latency":
+        cv2.setNumThreads(1)  # the cores have other things to do
+    segmenter = _load(model, mode, upsample=upsample, **options)
     failures: dict[str, str] = {}
-    with console.progress(process(segmenter, jobs, outputs), "masks", len(jobs)) as results:
+    with console.progress(process(segmenter, jobs, outputs, workers), "masks", len(jobs)) as results:
         for job, error in results:
             if error:
                 failures[str(job.source)] = error
@@ -96,24 +115,29 @@ def masks(
 @click.option("--split", default="val", show_default=True, help="Which split of the dataset.")
 @click.option("--csv", "csv_path", type=console.file_path, help="Also write the table of scores to this file.")
 @console.layout_options
-@console.device_option
-@console.threads_option
-@console.signature_option
+@console.session_options
 @console.json_option
 def evaluate_command(
-    data: Path, model: Path, split: str, csv_path: Path | None, layout: Layout, as_json: bool, **engine: Any
+    data: Path,
+    model: Path,
+    split: str,
+    csv_path: Path | None,
+    layout: Layout,
+    mode: Mode | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Accuracy, precision, recall, F1 and IoU of each class, at the resolution of the ground truth."""
     classes = load_classes(data)
     pairs = list_pairs(data, split, layout)
-    segmenter = _load(model, **engine)
+    segmenter = _load(model, mode or "latency", **options)
     require_same_classes(segmenter.contract.classes, classes)
     off_colors: list[int] = []
 
     def samples() -> Iterator[Sample]:
         with console.progress(pairs, "evaluation") as bar:
             for pair in bar:
-                sample = read_pair(pair, classes, layout)
+                sample = read_pair(pair, classes, layout, segmenter.contract.preprocessing)
                 off_colors.append(sample.off_colors)
                 yield sample
 
@@ -143,16 +167,14 @@ def info(model: Path, as_json: bool) -> None:
 @main.command(epilog="Example: cook-infer selftest model.onnx --device cuda")
 @click.argument("model", type=console.model_path)
 @_agreement_option
-@console.device_option
-@console.threads_option
-@console.signature_option
+@console.session_options
 @console.json_option
-def selftest(model: Path, min_agreement: float, as_json: bool, **options: Any) -> None:
+def selftest(model: Path, min_agreement: float, mode: Mode | None, as_json: bool, **options: Any) -> None:
     """Prove that a model gives the right answer on this device.
 
     It carries a few frames with the class maps that it gave them when it was exported; exit 3 if these differ.
     """
-    engine = OnnxEngine(model, **options)
+    engine = OnnxEngine(model, mode=mode or "latency", **options)
     outcomes = run_selftest(engine)
     names = engine.contract.classes.names
     changes = [
@@ -162,7 +184,12 @@ def selftest(model: Path, min_agreement: float, as_json: bool, **options: Any) -
         if i != j
     ]
     agreements = [outcome.agreement for outcome in outcomes]
-    value = {"device": engine.device, "agreement": agreements, "changes": changes}
+    value = {
+        "device": engine.device,
+        "reduced_precision": engine.settings.reduced_precision,
+        "agreement": agreements,
+        "changes": changes,
+    }
     console.emit(as_json, value, lambda: _selftest_text(value))
     if min(agreements) < min_agreement:
         raise CheckFailedError(
@@ -237,12 +264,12 @@ def format_evaluation(matrix: ConfusionMatrix, classes: ClassTable, frames: int,
     return "\n\n".join(parts)
 
 
-def _load(model: Path, **options: Any) -> Segmenter:
+def _load(model: Path, mode: Mode, upsample: Upsample = "smooth", **options: Any) -> Segmenter:
     if click.get_current_context().get_parameter_source("model") is ParameterSource.DEFAULT:
         console.note("model: the starter, which was trained on synthetic scenes only; -m takes your own")
-    engine = OnnxEngine(model, **options)
+    engine = OnnxEngine(model, mode=mode, **options)
     console.note(f"device: {engine.device} ({engine.reason})")
-    return Segmenter(engine.contract, engine)
+    return Segmenter(engine.contract, engine, upsample)
 
 
 def _status(folder: Path) -> dict[str, Any]:
@@ -268,6 +295,8 @@ def _selftest_text(value: dict[str, Any]) -> str:
         f"frame {number} on {value['device']}: {agreement:.4%} as expected"
         for number, agreement in enumerate(value["agreement"], 1)
     ]
+    precision = "TF32, float16, bfloat16 allowed" if value["reduced_precision"] else "the model's own"
+    lines.append(f"precision: {precision}")
     rows = [[str(cell) for cell in change.values()] for change in value["changes"]]
     return "\n".join(lines + ([console.table(rows, ["frame", "expected", "found", "pixels"])] if rows else []))
 

@@ -15,8 +15,9 @@ from typing import IO, Any, TypeVar
 import click
 
 from cookseg.runtime.dataset import Layout
-from cookseg.runtime.engine import DEVICES, STARTER
+from cookseg.runtime.engine import STARTER
 from cookseg.runtime.errors import CooksegError, MissingExtraError
+from cookseg.runtime.session import DEVICES, MODES
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -174,7 +175,30 @@ device_option = click.option(
     show_default=True,
     help="What to run on. An explicit device is used or refused (exit 4), never replaced by the CPU.",
 )
-threads_option = click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0 is one per core.")
+
+
+def session_options(command: F) -> F:
+    """Add the options that say on what, and how, a model runs: arguments of `OnnxEngine` by their names."""
+    for option in (
+        signature_option,
+        click.option(
+            "--reduced-precision",
+            is_flag=True,
+            help="Let CUDA multiply in TF32, TensorRT in float16, OpenVINO in bfloat16.",
+        ),
+        click.option("--arena/--no-arena", default=None, help="Keep memory for the next frame, or give it back."),
+        click.option("--spinning/--no-spinning", default=None, help="Whether threads wait for work in a loop."),
+        click.option("--threads", type=click.IntRange(0), help="CPU threads in an operator; 0 is one per core."),
+        click.option(
+            "--mode",
+            type=click.Choice(list(MODES)),
+            help="latency: a frame as soon as can be; throughput: frames side by side, a thread for each; background:"
+            " one thread that never spins, and little memory. The three options below change one thing each.",
+        ),
+        device_option,
+    ):
+        command = option(command)
+    return command
 
 
 def layout_options(command: F) -> F:

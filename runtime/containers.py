@@ -83,6 +83,22 @@ def check_jpeg(data: bytes) -> tuple[int, bool]:
     return end, frame in (0xC0, 0xC1) and data[scan] == components
 
 
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """Return height and width of a JPEG's picture, turned as its EXIF orientation says.
+
+    Raises:
+        struct.error: The file is truncated before its frame header.
+    """
+    orientation = 1
+    for marker, start, end in jpeg_segments(data):
+        if marker == 0xE1 and data[start : start + 6] == b"Exif\0\0":
+            orientation = tiff_tags(data[start + 6 : end]).get(ORIENTATION, 1)
+        elif marker in STARTS_OF_FRAME:
+            height, width = struct.unpack_from(">HH", data, start + 1)
+            return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
+    raise struct.error("no frame header")
+
+
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Give the type of each chunk up to IEND, and where its content starts and ends.
 

@@ -11,10 +11,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from cookseg.runtime.contract import COOKING, ClassTable
+from cookseg.runtime.contract import COOKING, ClassTable, Preprocessing
 from cookseg.runtime.errors import DatasetError, InputError
 from cookseg.runtime.images import IMAGE_SUFFIXES, UInt8Array, read_image
 from cookseg.runtime.masks import MaskFormat, read_mask
+from cookseg.runtime.preprocess import read_frame
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class Sample:
-    """A decoded pair: frame (H, W, 3) uint8 RGB, truth (H, W) uint8, and how many mask pixels had off colours."""
+    """A decoded pair.
+
+    Attributes:
+        frame: (H, W, 3) uint8 RGB; of the truth's size, or smaller where it is only for a network.
+        truth: (H, W) uint8.
+        off_colors: How many pixels of the mask had colours that are not exactly a class's.
+    """
 
     frame: UInt8Array
     truth: UInt8Array
@@ -160,23 +167,28 @@ def list_pairs(root: Path, split: str, layout: Layout) -> list[Pair]:
     return listing.pairs
 
 
-def read_pair(pair: Pair, classes: ClassTable, layout: Layout) -> Sample:
-    """Decode an image and its mask.
+def read_pair(pair: Pair, classes: ClassTable, layout: Layout, spec: Preprocessing | None = None) -> Sample:
+    """Decode an image and its mask; with ``spec`` the image no larger than that network needs it.
 
     Raises:
         ImageError: A file cannot be decoded.
         MaskError: The mask holds values of no class.
         DatasetError: Image and mask differ in size.
     """
-    frame = read_image(pair.image)
+    frame, size = read_frame(pair.image, spec) if spec else _whole(pair.image)
     truth, off_colors = read_mask(pair.mask, classes, layout.mask_format)
-    if frame.shape[:2] != truth.shape:
-        (height, width), (mask_height, mask_width) = frame.shape[:2], truth.shape
+    if size != truth.shape:
+        (height, width), (mask_height, mask_width) = size, truth.shape
         raise DatasetError(
             f"{pair.mask}: the mask is {mask_width}x{mask_height}, but its image {pair.image} is {width}x{height};"
             " both must have the same size: export the mask again at the image's size"
         )
     return Sample(frame, truth, off_colors)
+
+
+def _whole(path: Path) -> tuple[UInt8Array, tuple[int, int]]:
+    frame = read_image(path)
+    return frame, (frame.shape[0], frame.shape[1])
 
 
 def _masks_beside(files: list[Path], layout: Layout) -> list[Path]:

@@ -1,29 +1,15 @@
-"""The onnxruntime session behind a `Segmenter`: loading a model and getting the device that was asked for, or an error.
-
-onnxruntime falls back to the CPU without a word when an accelerator fails, and lists accelerators as available that are
-not there. Here an explicit device is used or refused, and ``auto`` says what it chose and why.
-"""
+"""What computes the network behind a `Segmenter`: a model that `cook-export` made, read with care, in a session."""
 
 from pathlib import Path
 from typing import Any, Protocol
 
 from cookseg.runtime.contract import GOLDEN_KEY, METADATA_KEY, Contract
-from cookseg.runtime.errors import CooksegError, DeviceError, InputError, MissingExtraError, ModelError
+from cookseg.runtime.errors import CooksegError, InputError, ModelError
 from cookseg.runtime.images import UInt8Array
 from cookseg.runtime.seal import is_sealed, require_signed, require_unbroken
+from cookseg.runtime.session import Mode, Settings, open_session
 from cookseg.runtime.structure import MOST_BYTES, require_plain
 
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "directml": "DmlExecutionProvider",
-}
-"""Execution provider of each device name."""
-
-DEVICES = ("auto", *PROVIDERS)
 OUTPUTS = ("classes", "scores")
 """Outputs of every model: class map uint8 (N, H, W), class probabilities times 255 uint8 (N, C, H, W)."""
 
@@ -44,20 +30,28 @@ class OnnxEngine:
 
     Attributes:
         contract: What the model says of itself.
-        device: Name of the device in use, one of `PROVIDERS`.
+        device: Name of the device in use, one of `cookseg.runtime.session.PROVIDERS`.
         reason: Why this device was chosen; for the user's eyes.
+        settings: How it uses the machine.
     """
 
     def __init__(
-        self, model: Path | bytes, device: str = "auto", threads: int = 0, public_key: Path | None = None
+        self,
+        model: Path | bytes,
+        device: str = "auto",
+        mode: Mode = "latency",
+        *,
+        public_key: Path | None = None,
+        **changes: Any,
     ) -> None:
         """Load a model.
 
         Args:
             model: Path of an ONNX file, or its bytes.
-            device: A name of `PROVIDERS`, or ``auto`` for CUDA where it works and the CPU elsewhere.
-            threads: Threads within an operator on the CPU; 0 leaves the choice to onnxruntime (one per core).
+            device: A name of `cookseg.runtime.session.DEVICES`; ``auto`` is CUDA where it works and the CPU elsewhere.
+            mode: A name of `cookseg.runtime.session.MODES`.
             public_key: File of the Ed25519 public key (PEM) that the model must be signed for; None takes any model.
+            changes: Settings other than the mode's, by their names in `Settings`; None is the mode's.
 
         Raises:
             ModelError: The file is missing, damaged, not ONNX, has no valid contract, or not the signature asked for.
@@ -71,7 +65,8 @@ class OnnxEngine:
         if is_sealed(source):
             require_unbroken(source, name)  # before anything else reads it
         require_plain(source, name)
-        self.device, self.reason, self._session = _open(source, name, device, threads)
+        self.settings = Settings.of(mode, **changes)
+        self.device, self.reason, self._session = open_session(source, name, device, self.settings)
         self.contract = _contract(self._session, name)
         if not is_sealed(source):
             require_unbroken(source, name)  # cookseg's, as its contract says, and therefore of no use
@@ -99,22 +94,6 @@ class OnnxEngine:
         return ModelError(f"onnxruntime cannot run this model on {self.device}: {' '.join(str(error).split())}")
 
 
-def import_onnxruntime() -> Any:
-    """Import onnxruntime, with its CUDA libraries where pip installed them.
-
-    Raises:
-        MissingExtraError: Neither onnxruntime nor onnxruntime-gpu is installed.
-    """
-    try:
-        import onnxruntime  # noqa: PLC0415 - the commands must say what is missing, not fail to start
-    except ImportError as error:
-        raise MissingExtraError(
-            f"onnxruntime cannot be imported ({error}): `pip install 'cookseg[cpu]'`, or `pip install 'cookseg[gpu]'`"
-            " on a machine with an NVIDIA GPU"
-        ) from error
-    return onnxruntime
-
-
 def _read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
@@ -123,52 +102,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; `cook-export RUN -o {path}` makes a model") from error
-
-
-def _open(source: bytes, name: str, device: str, threads: int) -> tuple[str, str, Any]:
-    if device != "auto":
-        return device, "as asked", _session(source, name, device, threads)
-    listed = import_onnxruntime().get_available_providers()
-    if PROVIDERS["cuda"] not in listed:
-        return "cpu", "this onnxruntime has no CUDA", _session(source, name, "cpu", threads)
-    try:
-        return "cuda", "CUDA works", _session(source, name, "cuda", threads)
-    except DeviceError as error:
-        return "cpu", f"CUDA does not work: {error}", _session(source, name, "cpu", threads)
-
-
-def _session(source: bytes, name: str, device: str, threads: int) -> Any:
-    ort = import_onnxruntime()
-    provider = PROVIDERS[device]
-    if provider not in ort.get_available_providers():
-        raise DeviceError(
-            f"--device {device} is not available: onnxruntime {ort.__version__} here offers"
-            f" {', '.join(n for n, p in PROVIDERS.items() if p in ort.get_available_providers())};"
-            " `pip install 'cookseg[gpu]'` in an environment of its own brings CUDA"
-        )
-    if device in {"cuda", "tensorrt"} and hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # errors; warnings are for onnxruntime's developers
-    providers = list(dict.fromkeys([provider, PROVIDERS["cpu"]]))  # operators the accelerator lacks run on the CPU
-    try:
-        session = ort.InferenceSession(source, options, providers=providers, enable_fallback=0)
-    except Exception as error:
-        raise _load_error(error, name, device) from error
-    if session.get_providers()[0] != provider:
-        raise DeviceError(
-            f"--device {device} was asked for, but onnxruntime would use {session.get_providers()[0]}: its libraries"
-            " or its driver do not load; the lines above say which"
-        )
-    return session
-
-
-def _load_error(error: Exception, name: str, device: str) -> CooksegError:
-    text = " ".join(str(error).split())
-    if device != "cpu" and "Protobuf" not in type(error).__name__:
-        return DeviceError(f"--device {device} cannot run {name}: {text}")
-    return ModelError(f"{name}: onnxruntime cannot load this file ({text}): it is damaged, or not an ONNX model")
 
 
 def _contract(session: Any, name: str) -> Contract:

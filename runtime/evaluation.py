@@ -13,7 +13,7 @@ def evaluate(segmenter: Segmenter, samples: Iterable[Sample]) -> ConfusionMatrix
     """Segment every frame and count how its pixels compare with the truth."""
     matrix = ConfusionMatrix(len(segmenter.contract.classes))
     for sample in samples:
-        matrix.update(sample.truth, segmenter.predict(sample.frame).class_map)
+        matrix.update(sample.truth, segmenter.predict(sample.frame, sample.truth.shape).class_map)
     return matrix
 
 

@@ -1,15 +1,22 @@
 """Many images to many masks: what `cook-infer masks` reads and where it writes; one bad file stops nothing else."""
 
 import glob
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cookseg.runtime.dataset import list_images
 from cookseg.runtime.errors import InputError
-from cookseg.runtime.images import IMAGE_SUFFIXES, UInt8Array, read_image, write_png
+from cookseg.runtime.images import IMAGE_SUFFIXES, decode_image, read_file
 from cookseg.runtime.masks import overlay
-from cookseg.runtime.segmenter import Segmentation, Segmenter
+from cookseg.runtime.png import write_png
+from cookseg.runtime.preprocess import decode_frame
+from cookseg.runtime.segmenter import Segmenter
+
+Png = Literal["rgb", "palette"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +24,7 @@ class Outputs:
     """Which pictures to write for each image: the colour mask in ``folder``, all others in sub-folders of it."""
 
     folder: Path
+    png: Png = "rgb"
     overlay: bool = False
     index: bool = False
     confidence: bool = False
@@ -65,30 +73,56 @@ def plan(sources: Sequence[str], outputs: Outputs) -> list[Job]:
     return [Job(image, target) for image, target in target_of.items()]
 
 
-def process(segmenter: Segmenter, jobs: Sequence[Job], outputs: Outputs) -> Iterator[tuple[Job, str | None]]:
-    """Do one job after the other; yield each with the error that it met, or None.
+def process(
+    segmenter: Segmenter, jobs: Sequence[Job], outputs: Outputs, workers: int = 1
+) -> Iterator[tuple[Job, str | None]]:
+    """Do all jobs, in so many threads; yield each, in order, with the error that its image met, or None.
+
+    Decoding, network and encoding of different images overlap, and no more than twice as many images as threads are
+    in memory.
 
     Raises:
         InputError: A mask cannot be written (disk full, say): all that follow would fail too.
     """
-    for job in jobs:
+    running: deque[tuple[Job, Future[str | None]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
         try:
-            frame = read_image(job.source)
-        except InputError as error:
-            yield job, str(error)
-            continue
-        result = segmenter.predict(frame)
-        for kind, path in outputs.paths(job.target).items():
-            write_png(path, _PICTURES[kind](frame, result))
-        yield job, None
+            for job in jobs:
+                if len(running) == 2 * workers:
+                    done, future = running.popleft()
+                    yield done, future.result()
+                running.append((job, pool.submit(_segment, segmenter, job, outputs)))
+            while running:
+                done, future = running.popleft()
+                yield done, future.result()
+        finally:
+            for _, future in running:
+                future.cancel()
 
 
-_PICTURES: dict[str, Callable[[UInt8Array, Segmentation], UInt8Array]] = {
-    "": lambda _, result: result.color,
-    "overlay": lambda frame, result: overlay(frame, result.class_map, result.contract.classes),
-    "index": lambda _, result: result.class_map,
-    "confidence": lambda _, result: result.confidence,
-}
+def _segment(segmenter: Segmenter, job: Job, outputs: Outputs) -> str | None:
+    """Segment an image and write its pictures; return what is wrong with the image, or None."""
+    name = str(job.source)
+    try:
+        data = read_file(job.source)
+        frame, size = decode_frame(data, name, segmenter.contract.preprocessing)
+        whole = decode_image(data, name) if outputs.overlay and frame.shape[:2] != size else frame
+    except InputError as error:
+        return str(error)
+    result = segmenter.predict(frame, size)
+    classes = result.contract.classes
+    for kind, path in outputs.paths(job.target).items():
+        if kind == "overlay":
+            write_png(path, overlay(whole, result.class_map, classes))
+        elif kind == "index":
+            write_png(path, result.class_map)
+        elif kind == "confidence":
+            write_png(path, result.confidence)
+        elif outputs.png == "palette":
+            write_png(path, result.class_map, classes.colors)
+        else:
+            write_png(path, result.color)
+    return None
 
 
 def _expand(source: str) -> list[Job]:

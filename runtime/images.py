@@ -1,4 +1,4 @@
-"""Image files in and out, and frames made to fit the network: the loader of training, evaluation, runtime.
+"""Image files in: the loader of training, evaluation and runtime.
 
 Understood are JPEG, PNG, BMP, TIFF and WebP, by content and not by suffix. Alpha is dropped, not composited:
 the colours are those that the file stores. 16-bit samples become 8-bit by ``>> 8``, whatever the picture's
@@ -23,9 +23,7 @@ import numpy.typing as npt
 
 from cookseg.runtime import containers
 from cookseg.runtime.containers import AGAIN, container, tiff_tags
-from cookseg.runtime.contract import Preprocessing
-from cookseg.runtime.errors import ImageError, InputError, MaskError
-from cookseg.runtime.files import write_atomically
+from cookseg.runtime.errors import ImageError, MaskError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -33,6 +31,7 @@ UInt8Array = npt.NDArray[np.uint8]
 S = TypeVar("S", bound=np.generic)
 _Decoded = npt.NDArray[Any]  # uint8 or uint16
 
+_REDUCED = (0, cv2.IMREAD_REDUCED_GRAYSCALE_2, cv2.IMREAD_REDUCED_GRAYSCALE_4, cv2.IMREAD_REDUCED_GRAYSCALE_8)
 _AS_PNG = "save it as an 8-bit PNG"
 
 # OpenCV's warnings about bad files would stand beside this module's errors. 4 and 5 differ in the name.
@@ -49,11 +48,16 @@ def read_image(path: Path | str) -> UInt8Array:
     Raises:
         ImageError: The file cannot be read, or as `decode_image`.
     """
-    return decode_image(_read(path), str(path))
+    return decode_image(read_file(path), str(path))
 
 
-def decode_image(data: bytes, name: str) -> UInt8Array:
-    """Decode the bytes of an image file; ``name`` is what messages call it.
+def decode_image(data: bytes, name: str, halvings: int = 0) -> UInt8Array:
+    """Decode the bytes of an image file.
+
+    Args:
+        data: The file's bytes.
+        name: What messages call it.
+        halvings: How often a JPEG is halved, 0 to 3, while it is decoded.
 
     Returns:
         (H, W, 3) uint8, RGB, turned as its EXIF orientation says.
@@ -61,7 +65,7 @@ def decode_image(data: bytes, name: str) -> UInt8Array:
     Raises:
         ImageError: The data is no image, is truncated or damaged, or of a kind that OpenCV decodes wrongly.
     """
-    pixels = _narrowed(_decode(data, name, cv2.IMREAD_COLOR_RGB))
+    pixels = _narrowed(_decode(data, name, cv2.IMREAD_COLOR_RGB | _REDUCED[halvings]))
     return pixels if pixels.ndim == 3 else _uint8(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
 
 
@@ -82,7 +86,7 @@ def read_mask_image(path: Path | str, *, indices: bool = False) -> UInt8Array:
         ImageError: As `read_image`.
         MaskError: A value does not fit into 8 bits, or a TIFF shows other values than it stores.
     """
-    data = _read(path)
+    data = read_file(path)
     kind = container(data)
     if indices:
         with _named(str(path)):
@@ -103,63 +107,12 @@ def read_mask_image(path: Path | str, *, indices: bool = False) -> UInt8Array:
     return _uint8(pixels)
 
 
-def fitted_size(height: int, width: int, spec: Preprocessing) -> tuple[int, int]:
-    """Return the rows and columns of the network's input that a frame covers, from the top left.
-
-    The whole input for ``stretch``; for ``letterbox`` the largest size of the frame's own shape.
-
-    >>> fitted_size(1080, 1920, Preprocessing(256, 256, "letterbox"))
-    (144, 256)
-    """
-    if spec.resize == "stretch":
-        return spec.height, spec.width
-    if spec.height * width <= spec.width * height:
-        return spec.height, max(1, round(width * spec.height / height))
-    return max(1, round(height * spec.width / width)), spec.width
-
-
-def fit(frame: UInt8Array, spec: Preprocessing) -> UInt8Array:
-    """Resize a frame to the network's input.
-
-    Args:
-        frame: (H, W, 3) uint8, RGB.
-        spec: Size and rule. Letterbox pads with the spec's mean colour, which the network sees as zero.
-
-    Returns:
-        (spec.height, spec.width, 3) uint8, RGB; the frame itself where it fits already.
+def read_file(path: Path | str) -> bytes:
+    """Return a file's bytes.
 
     Raises:
-        InputError: The frame is not of this shape and type.
+        ImageError: It cannot be read.
     """
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
-        raise InputError(f"a frame must be (H, W, 3) uint8, this one is {frame.shape} {frame.dtype}")
-    height, width = frame.shape[:2]
-    rows, columns = fitted_size(height, width, spec)
-    if (rows, columns) != (height, width):
-        shrinks = rows <= height and columns <= width
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        frame = _uint8(cv2.resize(frame, (columns, rows), interpolation=how))
-    if (rows, columns) == (spec.height, spec.width):
-        return frame
-    padded = np.empty((spec.height, spec.width, 3), np.uint8)
-    padded[:] = [round(255 * value) for value in spec.mean]
-    padded[:rows, :columns] = frame
-    return padded
-
-
-def write_png(path: Path | str, image: UInt8Array) -> None:
-    """Write (H, W) grey or index values, or (H, W, 3) RGB, uint8, as a PNG that appears whole or not at all.
-
-    Raises:
-        InputError: The array is of another shape or type, or the file cannot be written.
-    """
-    if image.dtype != np.uint8 or not image.size or not (image.ndim == 2 or image.shape[2:] == (3,)):
-        raise InputError(f"{path}: only (H, W) or (H, W, 3) uint8 becomes a PNG, not {image.shape} {image.dtype}")
-    stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    write_atomically(Path(path), cv2.imencode(".png", stored)[1].tobytes())
-
-
-def _read(path: Path | str) -> bytes:
     try:
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL character

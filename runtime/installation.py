@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cookseg.runtime.engine import PROVIDERS, OnnxEngine, import_onnxruntime
+from cookseg.runtime.engine import OnnxEngine
 from cookseg.runtime.errors import CheckFailedError, CooksegError, DeviceError, InputError, ModelError
 from cookseg.runtime.files import sync_folder, write_atomically
 from cookseg.runtime.seal import require_unbroken
+from cookseg.runtime.session import PROVIDERS, import_onnxruntime
 from cookseg.runtime.structure import MOST_BYTES
 
 MODEL, PREVIOUS, _DISPLACED, _STAGED = "model.onnx", "previous.onnx", "displaced.onnx", "staged.onnx"

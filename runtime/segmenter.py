@@ -4,9 +4,11 @@ Frame -> resize by the contract -> engine -> scores back to the frame's size -> 
 indices: edges stay smooth where nearest-neighbour up-scaling of the class map would give stairs.
 """
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, Self
 
 import cv2
 import numpy as np
@@ -14,8 +16,12 @@ import numpy as np
 from cookseg.runtime.contract import Contract
 from cookseg.runtime.engine import Engine, OnnxEngine
 from cookseg.runtime.errors import InputError
-from cookseg.runtime.images import UInt8Array, fit, fitted_size
+from cookseg.runtime.images import UInt8Array
 from cookseg.runtime.masks import colorize
+from cookseg.runtime.preprocess import Size, fit, fitted_size
+from cookseg.runtime.session import Mode
+
+Upsample = Literal["smooth", "nearest"]
 
 
 @dataclass(frozen=True)
@@ -24,13 +30,20 @@ class Segmentation:
 
     Attributes:
         class_map: (H, W) uint8, index of the most probable class of each pixel.
-        confidence: (H, W) uint8, its probability times 255.
         contract: The model's contract, with names and colours of the classes.
+        scores: (C, h, w) uint8, probability of each class times 255, at the network's size.
     """
 
     class_map: UInt8Array
-    confidence: UInt8Array
     contract: Contract
+    scores: UInt8Array = field(repr=False)
+
+    @cached_property
+    def confidence(self) -> UInt8Array:
+        """The probability of each pixel's class times 255, (H, W) uint8."""
+        height, width = self.class_map.shape
+        planes = (np.empty((height, width), np.uint8) for _ in range(3))
+        return _argmax(self.scores, *planes)[1]
 
     @property
     def color(self) -> UInt8Array:
@@ -41,42 +54,54 @@ class Segmentation:
 class Segmenter:
     """Segments frames with one model.
 
-    Calls from several threads at once are safe: onnxruntime's sessions are, and nothing here is changed by a call.
-    After a fork, load it again in the child. The package's docstring has an example.
+    Calls from several threads at once are safe: onnxruntime's sessions are, and buffers are each thread's own. After a
+    fork, load it again in the child. The package's docstring has an example.
     """
 
-    def __init__(self, contract: Contract, engine: Engine) -> None:
+    def __init__(self, contract: Contract, engine: Engine, upsample: Upsample = "smooth") -> None:
         """Join a contract and what computes the network. Most callers want `Segmenter.load`."""
         self.contract = contract
         self.engine = engine
+        self.upsample = upsample
+        self._buffers = threading.local()
 
     @classmethod
-    def load(cls, model: Path | str, device: str = "auto", threads: int = 0, public_key: Path | None = None) -> Self:
+    def load(
+        cls,
+        model: Path | str,
+        device: str = "auto",
+        mode: Mode = "latency",
+        *,
+        upsample: Upsample = "smooth",
+        public_key: Path | None = None,
+        **settings: Any,
+    ) -> Self:
         """Load a model that `cook-export` made.
 
         Args:
             model: Path of the ONNX file.
             device: ``auto``, ``cpu``, ``cuda``, ``tensorrt``, ``openvino``, ``coreml`` or ``directml``.
-            threads: CPU threads within an operator; 0 means one per core.
+            mode: What to be good at: ``latency`` of a frame, ``throughput`` of calls from several threads, or
+                ``background``, which leaves processor and memory to others.
+            upsample: How masks get a frame's size: ``smooth`` scales scores, ``nearest`` class indices.
             public_key: File of the Ed25519 public key (PEM) that the model must be signed for; None takes any model.
+            settings: Other than the mode's, by their names in `cookseg.runtime.session.Settings`.
 
         Raises:
             ModelError: The file is missing, damaged or not cookseg's, or lacks the signature asked for.
             DeviceError: The device is not available or would not be used.
             MissingExtraError: onnxruntime is not installed.
         """
-        engine = OnnxEngine(Path(model), device, threads, public_key)
-        return cls(engine.contract, engine)
+        engine = OnnxEngine(Path(model), device, mode, public_key=public_key, **settings)
+        return cls(engine.contract, engine, upsample)
 
-    def predict(self, frame: UInt8Array) -> Segmentation:
+    def predict(self, frame: UInt8Array, size: Size | None = None) -> Segmentation:
         """Segment one frame.
 
         Args:
             frame: (H, W, 3) uint8 RGB, any size. OpenCV's own readers give BGR: turn it with
                 ``cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)`` or use `read_image`.
-
-        Returns:
-            Class map and confidence at the frame's size.
+            size: Height and width of the answer, None for the frame's: `read_frame` reads frames smaller than they are.
 
         Raises:
             InputError: The frame has another type or shape.
@@ -87,13 +112,13 @@ class Segmenter:
         if 0 in frame.shape:
             raise InputError(f"a frame needs at least one pixel; this one has shape {frame.shape}")
         classes, scores = self.engine(self.prepare(frame)[None])
-        return self.finish(classes[0], scores[0], frame.shape[:2])
+        return self.finish(classes[0], scores[0], size or (frame.shape[0], frame.shape[1]))
 
     def prepare(self, frame: UInt8Array) -> UInt8Array:
         """Resize a frame (H, W, 3) to the network's input (h, w, 3), uint8 RGB."""
         return np.ascontiguousarray(fit(frame, self.contract.preprocessing))
 
-    def finish(self, classes: UInt8Array, scores: UInt8Array, size: tuple[int, int]) -> Segmentation:
+    def finish(self, classes: UInt8Array, scores: UInt8Array, size: Size) -> Segmentation:
         """Bring the network's answer to a frame's size.
 
         Args:
@@ -102,21 +127,42 @@ class Segmenter:
             size: The frame's height and width.
         """
         rows, columns = fitted_size(*size, self.contract.preprocessing)
-        class_map, confidence = _argmax(scores[:, :rows, :columns], size)
+        classes, scores = classes[:rows, :columns], scores[:, :rows, :columns]
         if size == (rows, columns):
-            class_map = classes[:rows, :columns]  # exact to the last tie, which 8-bit scores are not
-        return Segmentation(class_map, confidence, self.contract)
+            class_map = classes  # exact to the last tie, which 8-bit scores are not
+        elif self.upsample == "nearest":
+            nearest = cv2.INTER_NEAREST_EXACT  # INTER_NEAREST takes the corner of each cell, and shifts the mask
+            class_map = np.asarray(cv2.resize(classes, size[::-1], interpolation=nearest), np.uint8)
+        else:
+            class_map = _argmax(scores, *self._planes(size))[0]
+        return Segmentation(class_map, self.contract, scores)
+
+    def _planes(self, size: Size) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
+        """Return three planes (H, W) for work in between, the same ones for all frames of a size and thread."""
+        planes: tuple[UInt8Array, UInt8Array, UInt8Array] | None = getattr(self._buffers, "planes", None)
+        if planes is None or planes[0].shape != size:
+            planes = np.empty(size, np.uint8), np.empty(size, np.uint8), np.empty(size, np.uint8)
+            self._buffers.planes = planes
+        return planes
 
 
-def _argmax(scores: UInt8Array, size: tuple[int, int]) -> tuple[UInt8Array, UInt8Array]:
-    """Scale scores (C, h, w) to a size and return the index and the value of the largest, (H, W) uint8 each."""
-    height, width = size
+def _argmax(
+    scores: UInt8Array, best: UInt8Array, plane: UInt8Array, above: UInt8Array
+) -> tuple[UInt8Array, UInt8Array]:
+    """Scale scores (C, h, w) to the size of three planes (H, W), which are overwritten.
+
+    Returns:
+        The index of the largest, in memory of its own, and its value, which is ``best``; (H, W) uint8 each.
+    """
+    height, width = best.shape
     shrinks = height * width < scores.shape[1] * scores.shape[2]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    planes = (cv2.resize(np.ascontiguousarray(s), (width, height), interpolation=interpolation) for s in scores)
-    best = next(planes)
-    index = np.zeros(size, np.uint8)
-    for value, plane in enumerate(planes, start=1):
-        index = np.maximum(index, np.uint8(value) * (plane > best))  # value exceeds every index given so far
-        best = np.maximum(best, plane)
+    index = np.zeros((height, width), np.uint8)
+    for value, score in enumerate(scores):
+        scaled = plane if value else best
+        cv2.resize(np.ascontiguousarray(score), (width, height), scaled, interpolation=interpolation)
+        if value:
+            cv2.compare(plane, best, cv2.CMP_GT, above)  # 255 or 0
+            np.maximum(index, np.bitwise_and(above, value, out=above), out=index)  # value exceeds all given so far
+            np.maximum(best, plane, out=best)
     return index, best

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from cookseg.data.synthetic.scenes import render, sessions
 from cookseg.data.synthetic.sets import Plan, plan_shots, write
 from cookseg.runtime.contract import COOKING, Contract, Preprocessing
-from cookseg.runtime.images import write_png
 from cookseg.runtime.masks import colorize
+from cookseg.runtime.png import write_png
 from cookseg.runtime.segmenter import Segmenter
 
 

@@ -13,12 +13,13 @@ from click.testing import CliRunner
 
 from cookseg.benchmarks.cli import main as cook_bench
 from cookseg.data.cli import main as cook_data
-from cookseg.runtime import cli, console, engine, errors
+from cookseg.runtime import cli, console, engine, errors, session
 from cookseg.runtime.cli import main as cook_infer
 from cookseg.runtime.contract import COOKING, Contract
-from cookseg.runtime.images import read_image, write_png
+from cookseg.runtime.images import read_image
 from cookseg.runtime.masks import colorize
 from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, score_dict
+from cookseg.runtime.png import write_png
 
 
 def run(command, *arguments):
@@ -156,7 +157,7 @@ def test_a_missing_model_leads_to_the_command_that_makes_one(tmp_path):
 @pytest.mark.parametrize("device", ["cuda", "tensorrt", "openvino"])
 def test_an_accelerator_that_is_not_there_exits_with_4(tmp_path, monkeypatch, device):
     offers = SimpleNamespace(__version__="1.32", get_available_providers=lambda: ["CPUExecutionProvider"])
-    monkeypatch.setattr(engine, "import_onnxruntime", lambda: offers)
+    monkeypatch.setattr(session, "import_onnxruntime", lambda: offers)
     write_png(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
     model = Path(__file__).parent / "appliance/golden/model.onnx"
     result = run(cook_infer, "masks", tmp_path / "a.png", "-m", model, "--device", device)

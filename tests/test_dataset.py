@@ -9,7 +9,7 @@ import pytest
 from cookseg.runtime.contract import COOKING
 from cookseg.runtime.dataset import Layout, Pair, list_images, list_pairs, list_split, load_classes, read_pair
 from cookseg.runtime.errors import DatasetError, ImageError, InputError, MaskError
-from cookseg.runtime.images import write_png
+from cookseg.runtime.png import write_png
 
 STANDARD = Layout()
 TABLE = {"classes": [{"name": "pan", "color": [0, 0, 0]}, {"name": "dosa", "color": [255, 128, 0]}]}

@@ -15,7 +15,8 @@ import numpy as np
 import onnx
 import pytest
 
-from cookseg.runtime.images import read_image, write_png
+from cookseg.runtime.images import read_image
+from cookseg.runtime.png import write_png
 from cookseg.runtime.seal import seal
 from cookseg.runtime.segmenter import Segmenter
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cookseg.runtime import folders
 from cookseg.runtime.contract import COOKING
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.folders import Job, Outputs, plan, process
-from cookseg.runtime.images import read_image, write_png
+from cookseg.runtime.images import read_image
 from cookseg.runtime.masks import overlay
+from cookseg.runtime.png import write_png
 
 RED, GREEN, BLUE = COOKING.colors
 
@@ -165,3 +167,65 @@ def test_a_place_that_cannot_be_written_is_named(here, segmenter):
     outputs = Outputs(here / "taken/out")
     with pytest.raises(InputError, match="taken"):
         list(process(segmenter, plan(["frames"], outputs), outputs))
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_masks_and_errors_come_in_order_whatever_the_number_of_threads(here, segmenter, workers):
+    for number in range(30):
+        write(here / f"frames/{number:02}.png", COOKING.colors[number % 3], (20 + number, 40))
+    for number in (7, 8, 29):
+        (here / f"frames/{number:02}.png").write_bytes(b"no image")
+    outputs = Outputs(here / "out")
+    jobs = plan(["frames"], outputs)
+    results = list(process(segmenter, jobs, outputs, workers))
+    assert [job for job, _ in results] == jobs
+    assert [number for number, (_, error) in enumerate(results) if error] == [7, 8, 29]
+    for job, error in results:
+        if not error:
+            np.testing.assert_array_equal(read_image(here / "out" / job.target), read_image(job.source))
+
+
+def test_no_more_images_are_in_memory_than_twice_the_threads(here, segmenter, monkeypatch):
+    for number in range(40):
+        write(here / f"frames/{number:02}.png")
+    begun = []
+    real = folders.read_file
+    monkeypatch.setattr(folders, "read_file", lambda path: begun.append(path) or real(path))
+    outputs = Outputs(here / "out")
+    for done, _ in enumerate(process(segmenter, plan(["frames"], outputs), outputs, workers=3)):
+        assert len(begun) <= done + 1 + 6
+    assert len(begun) == 40
+
+
+def test_a_disk_that_fills_up_stops_the_run_instead_of_failing_image_by_image(here, segmenter, monkeypatch):
+    for number in range(40):
+        write(here / f"frames/{number:02}.png")
+    tried = []
+
+    def full(path, *_):
+        tried.append(path)
+        raise InputError(f"{path} cannot be written: No space left on device")
+
+    monkeypatch.setattr(folders, "write_png", full)
+    outputs = Outputs(here / "out")
+    with pytest.raises(InputError, match="No space left"):
+        list(process(segmenter, plan(["frames"], outputs), outputs, workers=2))
+    assert len(tried) <= 4
+
+
+def test_a_palette_holds_the_classes_and_shows_their_colours(here, segmenter):
+    write(here / "frames/a.png", BLUE)
+    outputs = Outputs(here / "out", png="palette")
+    list(process(segmenter, plan(["frames"], outputs), outputs))
+    picture = Image.open(here / "out/a.png")
+    assert picture.mode == "P"
+    assert (np.asarray(picture) == 2).all()
+    np.testing.assert_array_equal(read_image(here / "out/a.png"), read_image(here / "frames/a.png"))
+
+
+def test_an_overlay_lies_on_the_whole_picture_though_the_network_gets_a_small_one(here, segmenter):
+    (here / "frames").mkdir()
+    Image.fromarray(np.full((300, 400, 3), RED, np.uint8)).save(here / "frames/a.jpg", quality=95)
+    outputs = Outputs(here / "out", overlay=True)
+    assert [error for _, error in process(segmenter, plan(["frames"], outputs), outputs)] == [None]
+    assert read_image(here / "out/overlay/a.png").shape == read_image(here / "out/a.png").shape == (300, 400, 3)

@@ -18,14 +18,9 @@ from cookseg.runtime import files
 from cookseg.runtime.containers import check_png
 from cookseg.runtime.contract import Preprocessing
 from cookseg.runtime.errors import ImageError, InputError, MaskError
-from cookseg.runtime.images import (
-    decode_image,
-    fit,
-    fitted_size,
-    read_image,
-    read_mask_image,
-    write_png,
-)
+from cookseg.runtime.images import decode_image, read_image, read_mask_image
+from cookseg.runtime.png import write_png
+from cookseg.runtime.preprocess import fit, fitted_size
 
 SCENE = cv2.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8), (48, 32))
 FOUR = np.zeros((32, 48, 3), np.uint8)  # no two orientations of it are alike, and JPEG's blocks fit it

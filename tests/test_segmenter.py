@@ -192,3 +192,36 @@ def test_calls_from_several_threads_do_not_meet():
         results = list(pool.map(segmenter.predict, frames))
     for frame, result in zip(frames, results, strict=True):
         np.testing.assert_array_equal(result.color, frame)
+
+
+def test_nearest_gives_each_pixel_the_class_of_the_networks_pixel_that_it_lies_in():
+    classes = np.random.default_rng(0).integers(0, 3, (48, 64), np.uint8)
+    network = saying(classes, np.zeros((3, 48, 64), np.uint8))
+    result = Segmenter(contract(48, 64), network, upsample="nearest").predict(np.zeros((144, 320, 3), np.uint8))
+    np.testing.assert_array_equal(result.class_map, classes.repeat(3, axis=0).repeat(5, axis=1))
+
+
+@pytest.mark.parametrize("upsample", ["smooth", "nearest"])
+def test_a_frame_read_small_is_answered_at_the_size_of_the_picture(upsample):
+    classes, scores = soft_scores(3, 48, 64)
+    segmenter = Segmenter(contract(48, 64), saying(classes, scores), upsample=upsample)
+    small = segmenter.predict(np.zeros((60, 80, 3), np.uint8), size=(480, 640))
+    whole = segmenter.predict(np.zeros((480, 640, 3), np.uint8))
+    np.testing.assert_array_equal(small.class_map, whole.class_map)
+    np.testing.assert_array_equal(small.confidence, whole.confidence)
+
+
+def test_answers_stay_what_they_were_when_the_next_frame_is_segmented():
+    """Buffers are used again for every frame; what was given away is not among them."""
+    answers = iter([soft_scores(3, 48, 64, seed) for seed in (1, 2)])
+
+    def network(_frames):
+        classes, scores = next(answers)
+        return classes[None], scores[None]
+
+    segmenter = Segmenter(contract(48, 64), network)
+    first = segmenter.predict(np.zeros((480, 640, 3), np.uint8))
+    kept = first.class_map.copy(), first.confidence.copy()
+    segmenter.predict(np.zeros((480, 640, 3), np.uint8))
+    np.testing.assert_array_equal(first.class_map, kept[0])
+    np.testing.assert_array_equal(first.confidence, kept[1])

@@ -22,7 +22,8 @@ from cookseg.runtime.contract import COOKING, Contract, Preprocessing
 from cookseg.runtime.dataset import Layout, Sample
 from cookseg.runtime.engine import STARTER, OnnxEngine
 from cookseg.runtime.errors import CooksegError, InputError, ModelError
-from cookseg.runtime.images import read_image, write_png
+from cookseg.runtime.images import read_image
+from cookseg.runtime.png import write_png
 from cookseg.training import checkpoint, runs
 from cookseg.training.cli import main
 from cookseg.training.config import PRESETS, TrainConfig, UNetConfig

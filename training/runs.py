@@ -16,7 +16,7 @@ import click
 import torch
 
 from cookseg.runtime import console
-from cookseg.runtime.contract import ClassTable, Contract
+from cookseg.runtime.contract import ClassTable, Contract, Preprocessing
 from cookseg.runtime.dataset import Layout, Pair, Sample, list_pairs, load_classes, read_pair
 from cookseg.runtime.errors import CooksegError, DatasetError, DeviceError, InputError
 from cookseg.runtime.evaluation import evaluate
@@ -62,9 +62,9 @@ class Data:
         train, val = (list_pairs(root, split, layout) for split in ("train", "val"))
         return cls(root, layout, load_classes(root), train, val)
 
-    def read(self, pairs: list[Pair]) -> Iterator[Sample]:
-        """Decode pairs, one after the other."""
-        return (read_pair(pair, self.classes, self.layout) for pair in pairs)
+    def read(self, pairs: list[Pair], spec: Preprocessing) -> Iterator[Sample]:
+        """Decode pairs, one after the other, with frames as small as a network needs them."""
+        return (read_pair(pair, self.classes, self.layout, spec) for pair in pairs)
 
     def digest(self) -> str:
         """Return the SHA-256 of all names and bytes, the identity of the data in a model's provenance."""
@@ -142,8 +142,9 @@ def _record(run: Path, data: Data, config: TrainConfig) -> None:
 
 def _read(data: Data, config: TrainConfig) -> tuple[list[Sample], list[Sample]]:
     """Decode all pairs and bring them to the network's size; whatever spoils the run is found before it starts."""
-    with console.progress(data.read(data.train + data.val), "decoding", len(data.train) + len(data.val)) as bar:
-        samples = [fit_sample(sample, config.preprocessing) for sample in bar]
+    spec, pairs = config.preprocessing, data.train + data.val
+    with console.progress(data.read(pairs, spec), "decoding", len(pairs)) as bar:
+        samples = [fit_sample(sample, spec) for sample in bar]
     if off := sum(sample.off_colors for sample in samples):
         console.note(f"{off:,} mask pixels had colours that are not exactly a class's; taken as the nearest class")
     shares = class_shares(samples[: len(data.train)], len(data.classes))
@@ -199,7 +200,7 @@ def _finish(data: Data, run: Path) -> ConfusionMatrix:
     path = run / checkpoint.BEST
     network, contract = checkpoint.load_network(path)
     segmenter = Segmenter(contract, TorchEngine(network))
-    with console.progress(data.read(data.val), "evaluation", len(data.val)) as bar:
+    with console.progress(data.read(data.val, contract.preprocessing), "evaluation", len(data.val)) as bar:
         matrix = evaluate(segmenter, bar)
     scores = score_dict(matrix, data.classes)
     sealed = Contract(contract.classes, contract.preprocessing, {**contract.provenance, "validation": scores})

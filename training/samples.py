@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from cookseg.runtime.contract import IGNORE, Preprocessing
 from cookseg.runtime.dataset import Sample
-from cookseg.runtime.images import UInt8Array, fit, fitted_size
+from cookseg.runtime.images import UInt8Array
+from cookseg.runtime.preprocess import fit, fitted_size
 from cookseg.training.augment import AugmentConfig, augment
 
 Key = tuple[int, int]

@@ -12,8 +12,9 @@ from cookseg.data.synthetic.scenes import Session, render, sessions
 from cookseg.runtime.contract import COOKING
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.images import read_image, write_png
+from cookseg.runtime.images import read_image
 from cookseg.runtime.masks import colorize
+from cookseg.runtime.png import write_png
 
 _BATCH = 16  # frames of a session that a process renders at a time
 

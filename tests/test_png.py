@@ -1,0 +1,71 @@
+"""PNGs of our own: any reader gets the pixels that went in, in files no larger than other encoders'."""
+
+import io
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from cookseg.runtime import png
+from cookseg.runtime.contract import COOKING
+from cookseg.runtime.errors import InputError
+from cookseg.runtime.images import decode_image
+from cookseg.runtime.png import encode_png
+
+SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
+
+
+@given(SHAPES.flatmap(lambda size: arrays(np.uint8, st.sampled_from([size, (*size, 3)]))))
+def test_every_reader_gets_what_was_written(image):
+    data = encode_png(image)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), image)
+    seen = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(seen if image.ndim == 2 else seen[..., ::-1], image)
+
+
+@given(SHAPES.flatmap(lambda size: arrays(np.uint8, size, elements=st.integers(0, 2))))
+def test_a_palette_shows_colours_and_keeps_indices(classes):
+    data = encode_png(classes, COOKING.colors)
+    picture = Image.open(io.BytesIO(data))
+    assert picture.mode == "P"
+    np.testing.assert_array_equal(np.asarray(picture), classes)
+    colors = np.array(COOKING.colors, np.uint8)[classes]
+    np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), colors)
+    np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB), colors)
+
+
+def mask():
+    """A mask of soft shapes at 1080x1920."""
+    coarse = np.random.default_rng(0).integers(0, 256, (3, 9, 16), np.uint8)
+    scores = np.stack([cv2.resize(plane, (1920, 1080), interpolation=cv2.INTER_CUBIC) for plane in coarse])
+    return scores.argmax(axis=0).astype(np.uint8)
+
+
+def test_masks_take_less_room_than_opencvs_and_a_palette_less_still():
+    classes = mask()
+    colors = np.array(COOKING.colors, np.uint8)[classes]
+    ours, theirs = encode_png(colors), cv2.imencode(".png", colors)[1]
+    assert len(encode_png(classes, COOKING.colors)) < len(ours) <= len(theirs)
+
+
+def test_the_standard_librarys_zlib_does_where_zlib_ng_is_not_built(monkeypatch):
+    monkeypatch.setattr(png, "compress", zlib.compress)
+    classes = mask()
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encode_png(classes)))), classes)
+
+
+def test_views_are_encoded_as_they_are_seen():
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)[::-2, ::3]
+    frame = decode_image(encode_png(image), "a.png")
+    np.testing.assert_array_equal(frame, image)
+
+
+@pytest.mark.parametrize("image", [np.zeros((2, 2)), np.zeros((2, 2, 4), np.uint8), np.zeros((0, 2), np.uint8)])
+def test_what_is_no_picture_is_refused(image):
+    with pytest.raises(InputError, match="becomes a PNG"):
+        encode_png(image)
