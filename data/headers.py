@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cookseg.runtime import containers
-from cookseg.runtime.containers import BITS_PER_SAMPLE, ORIENTATION, container, jpeg_segments, png_chunks, tiff_tags
+from cookseg.runtime.containers import container, jpeg_segments, png_chunks
 from cookseg.runtime.errors import ImageError
+from cookseg.runtime.tiff import BITS_PER_SAMPLE, ORIENTATION, SAMPLES_PER_PIXEL, tiff_tags
 
-_SAMPLES_PER_PIXEL = 277  # TIFF 6.0
 _PNG_MODELS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey+alpha", 6: "RGBA"}
 _MODELS = {1: "grey", 2: "grey+alpha", 3: "RGB", 4: "RGBA"}
 
@@ -68,7 +68,7 @@ def read_header(path: Path) -> Header:
         case "TIFF":
             tags = tiff_tags(data)
             bits = tags.get(BITS_PER_SAMPLE, 1)
-            if (samples := tags.get(_SAMPLES_PER_PIXEL, 1)) > 2:  # the tag points at a list
+            if (samples := tags.get(SAMPLES_PER_PIXEL, 1)) > 2:  # the tag points at a list
                 bits = int.from_bytes(data[bits : bits + 2], "little" if data.startswith(b"II") else "big")
             return Header(kind, _MODELS.get(samples, "RGB"), bits, tags.get(ORIENTATION, 1))
         case "WebP":

@@ -1,14 +1,53 @@
-"""Files and folders that appear whole or not at all: written under another name in the same folder, then renamed."""
+"""Files that are read without surprises; files and folders that appear whole or not at all.
+
+What is written gets another name in the same folder first, then it is renamed.
+"""
 
 import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cookseg.runtime.errors import InputError
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Read a whole file that has an end: no pipe, which may block for ever, and no device.
+
+    Args:
+        path: The file, or a link to it.
+        most: Bytes that it may have.
+
+    Raises:
+        InputError: The path is nothing of that kind, or cannot be read.
+    """
+    try:
+        _require_file(path, path.stat(), most)  # before it is opened: that alone can start a device
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            _require_file(path, status, most)  # what was opened may be something else by now
+            return file.read(status.st_size)  # of a file that still grows, what it had
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
+        cause = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {cause}; check the path and its permissions") from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has no such pipes
+
+
+def _require_file(path: Path, status: os.stat_result, most: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path} is a {_KINDS.get(stat.S_IFMT(status.st_mode), 'device')}: give a regular file")
+    if status.st_size > most:
+        raise InputError(f"{path} has {status.st_size / 1e6:.0f} MB, more than {most / 1e6:.0f}: give a smaller file")
+
+
+_KINDS = {stat.S_IFDIR: "directory", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
 
 
 def write_atomically(path: Path, data: bytes | memoryview) -> None:

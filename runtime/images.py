@@ -21,9 +21,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cookseg.runtime import containers
-from cookseg.runtime.containers import AGAIN, container, tiff_tags
+from cookseg.runtime import containers, tiff
+from cookseg.runtime.containers import AGAIN, container
 from cookseg.runtime.errors import ImageError, MaskError
+from cookseg.runtime.files import read_regular
+from cookseg.runtime.limits import MAX_BYTES
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -65,8 +67,9 @@ def decode_image(data: bytes, name: str, halvings: int = 0) -> UInt8Array:
     Raises:
         ImageError: The data is no image, is truncated or damaged, or of a kind that OpenCV decodes wrongly.
     """
-    pixels = _narrowed(_decode(data, name, cv2.IMREAD_COLOR_RGB | _REDUCED[halvings]))
-    return pixels if pixels.ndim == 3 else _uint8(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
+    with _in_memory(name):
+        pixels = _narrowed(_decode(data, name, cv2.IMREAD_COLOR_RGB | _REDUCED[halvings]))
+        return pixels if pixels.ndim == 3 else _uint8(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
 
 
 def read_mask_image(path: Path | str, *, indices: bool = False) -> UInt8Array:
@@ -86,19 +89,23 @@ def read_mask_image(path: Path | str, *, indices: bool = False) -> UInt8Array:
         ImageError: As `read_image`.
         MaskError: A value does not fit into 8 bits, or a TIFF shows other values than it stores.
     """
-    data = read_file(path)
+    with _in_memory(str(path)):
+        return _stored_values(read_file(path), str(path), indices)
+
+
+def _stored_values(data: bytes, path: str, indices: bool) -> UInt8Array:
     kind = container(data)
     if indices:
-        with _named(str(path)):
+        with _named(path):
             data = containers.palette_as_grey(data)
-    pixels = _decode(data, str(path), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    pixels = _decode(data, path, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     if pixels.ndim == 3 and kind != "TIFF":
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     if kind == "PNG":
         pixels = _stored_grey(pixels, bits=data[24], color_type=data[25])
     elif kind == "TIFF":
-        tags = tiff_tags(data)
-        if tags.get(containers.PHOTOMETRIC) == 0 or tags.get(containers.BITS_PER_SAMPLE, 1) < 8:
+        tags = tiff.tiff_tags(data)
+        if tags.get(tiff.PHOTOMETRIC) == 0 or tags.get(tiff.BITS_PER_SAMPLE, 1) < 8:
             raise MaskError(f"{path} is a TIFF of fewer than 8 bits or with white as 0: {_AS_PNG}")
     if pixels.ndim == 3:
         return _narrowed(pixels)
@@ -114,10 +121,9 @@ def read_file(path: Path | str) -> bytes:
         ImageError: It cannot be read.
     """
     try:
-        return Path(path).read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
-        cause = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path} cannot be read: {cause}; check the path and its permissions") from error
+        return read_regular(Path(path), MAX_BYTES)
+    except InputError as error:
+        raise ImageError(str(error)) from error.__cause__
 
 
 def _decode(data: bytes, name: str, flags: int) -> _Decoded:
@@ -129,10 +135,13 @@ def _decode(data: bytes, name: str, flags: int) -> _Decoded:
             case "PNG":
                 return _imdecode(containers.check_png(data), flags)
             case "BMP":
+                containers.check_bmp(data)
                 return _imdecode(data, flags)
             case "TIFF":
+                tiff.check_tiff(data)
                 return _decode_tiff(data)
             case "WebP":
+                containers.check_webp(data)
                 # OpenCV 5 turns WebPs, 4.11 does not.
                 orientation = containers.webp_orientation(data)
                 return turn(_imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION), orientation)
@@ -148,6 +157,15 @@ def _named(name: str) -> Iterator[None]:
         yield
     except ImageError as error:
         raise ImageError(f"{name} {error}") from error.__cause__
+
+
+@contextmanager
+def _in_memory(name: str) -> Iterator[None]:
+    """Say which file needs more memory than the process can have, where a limit is set to that."""
+    try:
+        yield
+    except (MemoryError, cv2.error) as error:
+        raise ImageError(f"{name} needs more memory than there is: make the picture smaller") from error
 
 
 def _imdecode(data: bytes, flags: int) -> _Decoded:
@@ -183,11 +201,11 @@ def _has_grey_corner(pixels: _Decoded) -> bool:
 
 def _decode_tiff(data: bytes) -> _Decoded:
     pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)  # with any other flag 16 bits are rounded and alpha is hidden
-    tags = tiff_tags(data)
+    tags = tiff.tiff_tags(data)
     opaque = pixels.ndim == 3 and pixels.shape[2] == 4 and pixels[..., 3].min() == np.iinfo(pixels.dtype).max
-    if containers.EXTRA_SAMPLES in tags and not opaque:
+    if tiff.EXTRA_SAMPLES in tags and not opaque:
         raise ImageError("is a TIFF with transparency, which changes its colours: save it without alpha")
-    if pixels.dtype == np.uint16 and tags.get(containers.PHOTOMETRIC) == 0:
+    if pixels.dtype == np.uint16 and tags.get(tiff.PHOTOMETRIC) == 0:
         raise ImageError(f"is a 16-bit TIFF with white as 0: {_AS_PNG}")
     if pixels.ndim == 3:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
@@ -213,7 +231,9 @@ def _stored_grey(pixels: _Decoded, bits: int, color_type: int) -> _Decoded:
 
 
 def _narrowed(pixels: _Decoded) -> UInt8Array:
-    return _uint8(pixels >> 8 if pixels.dtype == np.uint16 else pixels)
+    if pixels.dtype != np.uint16:
+        return _uint8(pixels)
+    return np.right_shift(pixels, 8, out=np.empty(pixels.shape, np.uint8), casting="unsafe")  # no second 16-bit copy
 
 
 def _uint8(pixels: npt.NDArray[np.generic]) -> UInt8Array:

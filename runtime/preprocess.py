@@ -12,7 +12,7 @@ import numpy as np
 
 from cookseg.runtime.containers import container, jpeg_size
 from cookseg.runtime.contract import Preprocessing
-from cookseg.runtime.errors import InputError
+from cookseg.runtime.errors import ImageError, InputError
 from cookseg.runtime.images import UInt8Array, decode_image, read_file
 
 Size = tuple[int, int]
@@ -44,8 +44,8 @@ def decode_frame(data: bytes, name: str, spec: Preprocessing) -> tuple[UInt8Arra
     """
     try:
         size = jpeg_size(data) if container(data) == "JPEG" else None
-    except struct.error:
-        size = None  # truncated, as decoding will say
+    except (struct.error, ImageError):
+        size = None  # truncated or worse, as decoding will say
     halvings = min(_MOST_IN_JPEG, _halvings(size, fitted_size(*size, spec))) if size else 0
     frame = decode_image(data, name, halvings)
     if size and frame.shape[:2] != tuple(side >> halvings for side in size):

@@ -353,10 +353,11 @@ def test_unreadable_files_are_named(tmp_path, name, content, message):
 
 
 def test_permission_denied_is_named(tmp_path, monkeypatch):
-    def deny(path):  # root, as whom CI may run, is never denied
+    def deny(path, _flags):  # root, as whom CI may run, is never denied
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", deny)
+    (tmp_path / "x.png").write_bytes(FILES["png"])
+    monkeypatch.setattr(files.os, "open", deny)
     with pytest.raises(ImageError, match=r"x\.png cannot be read: Permission denied; check"):
         read_image(tmp_path / "x.png")
 
