@@ -21,7 +21,7 @@ from cookseg.runtime.engine import OnnxEngine
 from cookseg.runtime.errors import CheckFailedError, PartialFailureError
 from cookseg.runtime.evaluation import evaluate, require_same_classes
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.folders import Outputs, Png, plan, process
+from cookseg.runtime.folders import Outputs, Png, in_one_folder, plan, process
 from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, format_score, score_dict, score_rows
 from cookseg.runtime.segmenter import Segmenter, Upsample
 from cookseg.runtime.selftest import selftest as run_selftest
@@ -97,7 +97,8 @@ def masks(
         cv2.setNumThreads(1)  # the cores have other things to do
     segmenter = _load(model, mode, upsample=upsample, **options)
     failures: dict[str, str] = {}
-    with console.progress(process(segmenter, jobs, outputs, workers), "masks", len(jobs)) as results:
+    work = in_one_folder(output, process(segmenter, jobs, outputs, workers))
+    with console.only_own_stderr(), console.progress(work, "masks", len(jobs)) as results:
         for job, error in results:
             if error:
                 failures[str(job.source)] = error
@@ -141,7 +142,8 @@ def evaluate_command(
                 off_colors.append(sample.off_colors)
                 yield sample
 
-    matrix = evaluate(segmenter, samples())
+    with console.only_own_stderr():
+        matrix = evaluate(segmenter, samples())
     if csv_path:
         write_atomically(csv_path, _csv(score_rows(matrix, classes)).encode())
     value = {

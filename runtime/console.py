@@ -6,6 +6,7 @@ stdout holds the result, for people or (`--json`) as one JSON document; progress
 import contextlib
 import functools
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +30,8 @@ class _UserError(click.ClickException):
         self.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]  # click declares it for the class
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"Error: {self.format_message()}", file=file or sys.stderr)
+        lines = map(_visible, f"Error: {self.format_message()}".split("\n"))
+        click.echo("\n".join(lines), file=file or sys.stderr)
 
 
 class Command(click.Command):
@@ -115,8 +117,36 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
 
 def bullets(lines: Sequence[str], most: int = 20) -> str:
     """List lines one below the other, and how many more there are."""
-    shown = [f"  {line}" for line in lines[:most]]
+    shown = [f"  {_visible(line)}" for line in lines[:most]]
     return "\n".join(shown if len(lines) <= most else [*shown, f"  and {len(lines) - most} more; --json has all"])
+
+
+def _visible(line: str) -> str:
+    """Escape control characters, which names of files may hold: each error is one line, and no terminal obeys it."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda match: repr(match[0])[1:-1], line)
+
+
+@contextlib.contextmanager
+def only_own_stderr() -> Iterator[None]:
+    """Keep what C libraries write to stderr off it: libjpeg and libpng tell there of damage, without a file's name.
+
+    The variable OPENCV_LOG_LEVEL, of any value, lets it through.
+    """
+    if "OPENCV_LOG_LEVEL" in os.environ or sys.stderr is not sys.__stderr__ or sys.stderr is None:
+        yield
+        return
+    sys.stderr.flush()
+    own = os.fdopen(os.dup(2), "w", 1, sys.stderr.encoding, sys.stderr.errors)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        with contextlib.redirect_stderr(own):
+            yield
+    finally:
+        own.flush()
+        os.dup2(own.fileno(), 2)
+        own.close()
+        os.close(nowhere)
 
 
 @contextlib.contextmanager

@@ -8,8 +8,10 @@ Other folder names, masks beside the images and masks of class indices are descr
 """
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from cookseg.runtime.contract import COOKING, ClassTable, Preprocessing
 from cookseg.runtime.errors import DatasetError, InputError
@@ -97,21 +99,26 @@ def read_classes(path: Path) -> ClassTable:
 def list_images(folder: Path) -> list[Path]:
     """Return all images in a folder and its sub-folders, sorted; hidden files are left out.
 
+    Links that lead nowhere, pipes and the like are listed too: whoever reads them finds out, and none is just missing.
+
     Raises:
-        DatasetError: The folder does not exist.
+        DatasetError: The folder does not exist, or it or a sub-folder cannot be read.
     """
     if not folder.is_dir():
         raise DatasetError(
             f"{folder}: no such folder of images; a dataset has train/images, val/images and so on;"
             " `cook-data split` makes them of one that is not divided"
         )
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+    images: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = [Path(parent, name) for name in names if not name.startswith(".")]
+        images += [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
+    return sorted(images)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise DatasetError(f"{error.filename}: {error.strerror}; make this folder readable") from error
 
 
 def list_split(root: Path, split: str, layout: Layout) -> Listing:

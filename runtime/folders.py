@@ -1,12 +1,14 @@
 """Many images to many masks: what `cook-infer masks` reads and where it writes; one bad file stops nothing else."""
 
+import contextlib
 import glob
+import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from cookseg.runtime.dataset import list_images
 from cookseg.runtime.errors import InputError
@@ -17,6 +19,8 @@ from cookseg.runtime.preprocess import decode_frame
 from cookseg.runtime.segmenter import Segmenter
 
 Png = Literal["rgb", "palette"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,32 @@ def _segment(segmenter: Segmenter, job: Job, outputs: Outputs) -> str | None:
     return None
 
 
+def in_one_folder(folder: Path, results: Iterable[T]) -> Iterator[T]:
+    """Pass results on as long as the folder that they are written to stays the same.
+
+    Writing makes a folder that is missing, so masks would be lost without a word where one is removed in between.
+
+    Raises:
+        InputError: The folder was removed or replaced.
+    """
+    with contextlib.ExitStack() as stack:
+        held = None  # open, so that no new folder can have its number
+        for result in results:
+            if held is None and hasattr(os, "O_DIRECTORY") and folder.is_dir():  # not on Windows
+                held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                stack.callback(os.close, held)
+            if held is not None and not _is(folder, held):
+                raise InputError(f"{folder} was removed or replaced, with the masks in it: run this again")
+            yield result
+
+
+def _is(folder: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(folder.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
 def _expand(source: str) -> list[Job]:
     path = Path(source)
     if path.is_dir():
@@ -135,7 +165,7 @@ def _expand(source: str) -> list[Job]:
         raise InputError(f"{source}: no such file or folder")
     fixed = Path(*_before_magic(path))
     matches = (Path(match) for match in glob.glob(source, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    return [_job(m, fixed) for m in sorted(matches) if m.is_file() and m.suffix.lower() in IMAGE_SUFFIXES]
+    return [_job(m, fixed) for m in sorted(matches) if not m.is_dir() and m.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def _before_magic(path: Path) -> Iterator[str]:

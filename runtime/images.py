@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from cookseg.runtime import containers, tiff
 from cookseg.runtime.containers import AGAIN, container
-from cookseg.runtime.errors import ImageError, MaskError
+from cookseg.runtime.errors import ImageError, InputError, MaskError
 from cookseg.runtime.files import read_regular
 from cookseg.runtime.limits import MAX_BYTES
 
