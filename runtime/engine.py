@@ -1,5 +1,6 @@
 """What computes the network behind a `Segmenter`: a model that `cook-export` made, read with care, in a session."""
 
+import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,6 +66,7 @@ class OnnxEngine:
         if is_sealed(source):
             require_unbroken(source, name)  # before anything else reads it
         require_plain(source, name)
+        self._process = os.getpid()
         self.settings = Settings.of(mode, **changes)
         self.device, self.reason, self._session = open_session(source, name, device, self.settings)
         self.contract = _contract(self._session, name)
@@ -72,7 +74,18 @@ class OnnxEngine:
             require_unbroken(source, name)  # cookseg's, as its contract says, and therefore of no use
 
     def __call__(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
-        """Run the network; see `Engine`."""
+        """Run the network; see `Engine`.
+
+        Raises:
+            InputError: The frames are of another shape or type.
+            ModelError: onnxruntime cannot run the model.
+            CooksegError: The process was forked since the model was loaded.
+        """
+        if os.getpid() != self._process:  # the session's threads were not forked with it: it may wait for them for ever
+            raise CooksegError(
+                "this model was loaded before the process was forked: load it again in the child, or start processes"
+                ' with multiprocessing.get_context("spawn")'
+            )
         try:
             classes, scores = self._session.run(OUTPUTS, {"frames": frames})
         except Exception as error:  # onnxruntime's own have no common base

@@ -54,8 +54,10 @@ class Segmentation:
 class Segmenter:
     """Segments frames with one model.
 
-    Calls from several threads at once are safe: onnxruntime's sessions are, and buffers are each thread's own. After a
-    fork, load it again in the child. The package's docstring has an example.
+    Calls from several threads at once are safe, and each gives what it would give alone: onnxruntime's sessions are
+    made for that, and buffers are each thread's own. After `os.fork` the child does not have the session's threads:
+    calls there raise a `CooksegError`, and the remedy is to load the model again in the child, or to start processes
+    with ``multiprocessing.get_context("spawn")``. The parent goes on as before. The package's docstring has an example.
     """
 
     def __init__(self, contract: Contract, engine: Engine, upsample: Upsample = "smooth") -> None:
@@ -105,6 +107,7 @@ class Segmenter:
 
         Raises:
             InputError: The frame has another type or shape.
+            CooksegError: The process was forked since the model was loaded.
         """
         if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
             got = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
