@@ -4,6 +4,8 @@ CI runs this folder once with everything installed and once from the wheel with 
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -178,3 +180,42 @@ def test_threads_may_share_a_segmenter():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def said_by_a_fork(action):
+    """Return what an action gives, or the error that it raises, in a fork of this process that may take 60 s."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        try:
+            said = str(action())
+        except BaseException as error:  # noqa: BLE001 - nothing may get out into a second run of the tests
+            said = f"{type(error).__name__}: {error}"
+        os.write(writer, said.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read().decode()
+    assert os.waitpid(child, 0)[1] == 0
+    return said
+
+
+def checksum(segmenter):
+    return int(segmenter.predict(read_image(FRAMES[0])).class_map.sum())
+
+
+def load_and_predict():
+    return checksum(Segmenter.load(GOLDEN / "model.onnx", device="cpu", threads=2))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # threads are the point; Python 3.12 warns of them
+def test_a_fork_is_told_to_load_the_model_again():
+    segmenter = Segmenter.load(GOLDEN / "model.onnx", device="cpu", threads=2)
+    expected = checksum(segmenter)
+    said = said_by_a_fork(lambda: checksum(segmenter))
+    assert said.startswith("CooksegError: this model was loaded before the process was forked: load it again")
+    assert 'multiprocessing.get_context("spawn")' in said
+    assert said_by_a_fork(load_and_predict) == str(expected)
+    assert checksum(segmenter) == expected  # the parent goes on
