@@ -1,0 +1,34 @@
+"""Plots of benchmarks; matplotlib is an extra (`train`)."""
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+
+mpl.use("Agg")  # no screen needed; must come before pyplot
+from matplotlib import pyplot as plt
+
+if TYPE_CHECKING:
+    from cookseg.benchmarks.soak import Sample
+
+
+def draw_soak(samples: Sequence["Sample"]) -> bytes:
+    """Draw what a process held during a soak run, over the predictions; return a PNG."""
+    done = [sample.predictions for sample in samples]
+    figure, axes = plt.subplots(3, 1, figsize=(9, 7), sharex=True, layout="constrained", height_ratios=[2, 1, 1])
+    curves: dict[str, list[float]] = {
+        "resident memory, MB": [sample.resident_bytes / 1e6 for sample in samples],
+        "open descriptors": [sample.descriptors for sample in samples],
+        "threads": [sample.threads for sample in samples],
+    }
+    for ax, (label, values) in zip(axes, curves.items(), strict=True):
+        ax.plot(done, values, color="tab:blue", linewidth=1.5)
+        ax.set(ylabel=label, ylim=(0, 1.25 * max(values)), xlim=(0, max(done)))
+        ax.grid(alpha=0.3)
+    axes[-1].set(xlabel="predictions")
+    axes[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    plt.close(figure)
+    return data.getvalue()
