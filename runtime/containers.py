@@ -161,8 +161,9 @@ def check_png(data: bytes) -> bytes:
             raise ImageError(f"is damaged, a PNG without a header at its start: {AGAIN}")
         if kind == b"IHDR":
             width, height, bits, color_type = struct.unpack_from(">IIBB", data, start)
-            check_size(height, width)
-            size = height * (1 + (width * bits * _PNG_SAMPLES.get(color_type, 4) + 7) // 8)
+            bits *= _PNG_SAMPLES.get(color_type, 4)
+            check_size(height, width, bits // 8)
+            size = height * (1 + (width * bits + 7) // 8)
         elif kind == b"IDAT":
             pixels.append(view[start:end])
         if kind in _PNG_PICTURE:
@@ -213,7 +214,8 @@ def check_webp(data: bytes) -> None:
         raise ImageError(f"is truncated, a WebP that claims more bytes than it has: {AGAIN}")
     for kind, start, _ in _webp_chunks(data):
         if kind == b"VP8X":
-            check_size(_triple(data, start + 7) + 1, _triple(data, start + 4) + 1)
+            animated = int.from_bytes(data[start : start + 1]) & 2  # then OpenCV holds two pictures of RGBA
+            check_size(_triple(data, start + 7) + 1, _triple(data, start + 4) + 1, 8 if animated else 4)
         elif kind == b"ANMF":
             check_size(_triple(data, start + 9) + 1, _triple(data, start + 6) + 1)
         elif kind == b"VP8 ":

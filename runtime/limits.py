@@ -24,7 +24,7 @@ MAX_PARTS = 100_000
 """Most chunks or segments of a file. Cameras need some hundreds; 268 MB can hold 60 million, a microsecond each."""
 
 _MAX_SCANNED = 2**33  # pixels times scans of a JPEG: 64 scans of the largest picture, where encoders write about 10
-_MAX_BYTES_PER_PIXEL = 8  # four samples of 16 bits
+_MAX_SAMPLES = 2**29  # bytes: the largest picture in RGBA, or 67 megapixels of it in 16 bits
 _FREELY_INFLATED = 2**22  # a compressed size, a thousandth of what it can inflate to in seconds
 
 
@@ -38,7 +38,7 @@ def check_size(height: int, width: int, bytes_per_pixel: int = 1) -> None:
         raise ImageError(
             f"claims {width} x {height} pixels, more than {MAX_PIXELS}: copy or record it again, or smaller"
         )
-    if height * width * bytes_per_pixel > MAX_PIXELS * _MAX_BYTES_PER_PIXEL:
+    if height * width * bytes_per_pixel > _MAX_SAMPLES:
         raise ImageError(f"claims {width} x {height} pixels of {bytes_per_pixel} bytes each: save it as an 8-bit PNG")
 
 

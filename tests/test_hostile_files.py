@@ -52,7 +52,8 @@ def endless_zeros(megabytes):
 
 def tiff(width, height, *more, bits=8, kind=4):
     entries = {256: (kind, width), 257: (4, height), 258: (3, bits), 259: (3, 1), 262: (3, 1), 273: (4, 300)}
-    entries |= {277: (3, 1), 278: (4, 8), 279: (4, 64)}
+    entries |= {278: (4, 8), 279: (4, 64)}
+    entries |= {} if any(tag == 277 for tag, *_ in more) else {277: (3, 1)}
     listed = [(tag, *value) for tag, value in entries.items()] + list(more)
     directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in listed)
     return (b"II*\0" + struct.pack("<IH", 8, len(listed)) + directory + bytes(4)).ljust(300, b"\0") + bytes(64)
@@ -118,6 +119,8 @@ BOMBS = {
     "tiff": (tiff(60000, 60000), "claims 60000 x 60000"),
     "tiff-tile": (tiff(64, 64, (322, 4, 60000), (323, 4, 60000)), "claims 60000 x 60000"),
     "tiff-samples": (tiff(10000, 10000, bits=128), "of 16 bytes each"),
+    "tiff-16-bit": (tiff(8200, 8192, (277, 3, 4), bits=16), "claims 8200 x 8192 pixels of 8 bytes each"),
+    "webp-animated": (riff(canvas(8200, 8192), frame_of(8, 8)), "claims 8200 x 8192 pixels of 8 bytes each"),
     "tiff-twice": (tiff(60000, 60000, (256, 4, 8), (257, 4, 8)), "claims 60000 x 60000"),
     "tiff-type": (tiff(8, 8, kind=16), "a way of its own (tag 256)"),
     "webp-lossy": (riff(vp8(16383, 16383)), "claims 16383 x 16383"),
