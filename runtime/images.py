@@ -7,6 +7,7 @@ refused:
 
 - truncated files, and sequential JPEGs whose data ends before the last block (OpenCV fills up with grey);
 - PNGs with a wrong checksum. No other kind has one: a flipped bit there alters pixels, and nobody can tell;
+- pictures and files that would cost too much memory or time, as `cookseg.runtime.limits` has it;
 - CMYK JPEGs without Adobe's marker (inverted or not? nothing says), TIFFs with transparency (OpenCV
   multiplies it into the colours), 16-bit TIFFs with white as 0, and samples of other than 8 or 16 bits.
 """
