@@ -26,6 +26,7 @@ from cookseg.runtime.errors import CheckFailedError, CooksegError, InputError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.images import read_image
 from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.session import Mode
 
 SAMPLES = 200
 MEMORY_TOLERANCE = 4e6
@@ -124,17 +125,24 @@ def _outcome(action: Callable[[], Any]) -> str:
 @click.option("--predictions", type=click.IntRange(1), default=100_000, show_default=True)
 @click.option("--callers", type=click.IntRange(1), default=4, show_default=True, help="Threads that call at once.")
 @click.option("--plot", type=console.file_path, help="Draw memory, descriptors and threads into this PNG.")
-@console.device_option
-@console.threads_option
+@console.session_options
 @console.json_option
-def main(model: Path, predictions: int, callers: int, plot: Path | None, as_json: bool, **engine: Any) -> None:
+def main(
+    model: Path,
+    predictions: int,
+    callers: int,
+    plot: Path | None,
+    mode: Mode | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Predict for long, from several threads at once and with faults in between; exit 3 if anything grows or fails."""
     if not Path("/proc/self/status").exists():
         raise CooksegError("a soak run needs Linux: it reads /proc")
     if plot:
         with console.require_extra("train"):
             from cookseg.benchmarks.plots import draw_soak  # noqa: PLC0415 - the only part that needs matplotlib
-    segmenter = Segmenter.load(model, **engine)
+    segmenter = Segmenter.load(model, mode=mode or "throughput", **options)
     with tempfile.TemporaryDirectory() as folder, console.only_own_stderr():
         soak = Soak(segmenter, Path(folder), predictions)
         start = time.perf_counter()

@@ -19,7 +19,8 @@ from cookseg.runtime import files
 from cookseg.runtime.cli import main as cook_infer
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.folders import in_one_folder
-from cookseg.runtime.images import read_image, write_png
+from cookseg.runtime.images import read_image
+from cookseg.runtime.png import write_png
 
 GOLDEN = Path(__file__).parent / "appliance/golden"
 FRAMES = sorted((GOLDEN / "frames").iterdir())
