@@ -19,7 +19,7 @@ from cookseg.runtime.contract import ClassTable, Contract
 from cookseg.runtime.dataset import Layout, Sample, list_pairs, load_classes, read_pair
 from cookseg.runtime.engine import OnnxEngine
 from cookseg.runtime.errors import CheckFailedError, PartialFailureError
-from cookseg.runtime.evaluation import evaluate, require_same_classes
+from cookseg.runtime.evaluation import EDGE_SHARE, evaluate, require_same_classes
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.folders import Outputs, Png, in_one_folder, plan, process
 from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, format_score, score_dict, score_rows
@@ -33,6 +33,13 @@ _agreement_option = click.option(
     default=0.999,
     show_default=True,
     help="Share of each frame's pixels that must come out as expected; devices round differently.",
+)
+_upsample_option = click.option(
+    "--upsample",
+    type=click.Choice(get_args(Upsample)),
+    default="smooth",
+    show_default=True,
+    help="How masks get an image's size: edges between the network's pixels, or stairs.",
 )
 
 
@@ -63,13 +70,7 @@ def main() -> None:
     show_default=True,
     help="Colours in masks: of each pixel, or of a palette, whose indices are the classes.",
 )
-@click.option(
-    "--upsample",
-    type=click.Choice(get_args(Upsample)),
-    default="smooth",
-    show_default=True,
-    help="How masks get an image's size: edges between the network's pixels, or stairs.",
-)
+@_upsample_option
 @click.option("--overlay", is_flag=True, help="Also write the masks blended over the frames, to overlay/.")
 @click.option("--index", is_flag=True, help="Also write class indices as grey PNGs, to index/.")
 @click.option("--confidence", is_flag=True, help="Also write the probability times 255, to confidence/.")
@@ -115,6 +116,7 @@ def masks(
 @console.model_option
 @click.option("--split", default="val", show_default=True, help="Which split of the dataset.")
 @click.option("--csv", "csv_path", type=console.file_path, help="Also write the table of scores to this file.")
+@_upsample_option
 @console.layout_options
 @console.session_options
 @console.json_option
@@ -143,7 +145,8 @@ def evaluate_command(
                 yield sample
 
     with console.only_own_stderr():
-        matrix = evaluate(segmenter, samples())
+        near_edges = ConfusionMatrix(len(classes))
+        matrix = evaluate(segmenter, samples(), near_edges)
     if csv_path:
         write_atomically(csv_path, _csv(score_rows(matrix, classes)).encode())
     value = {
@@ -153,8 +156,10 @@ def evaluate_command(
         "frames": len(pairs),
         "off_color_pixels": sum(off_colors),
         **score_dict(matrix, classes),
+        "near_edges": {"pixel_accuracy": near_edges.pixel_accuracy, "mean_iou": near_edges.mean_iou},
     }
-    console.emit(as_json, value, lambda: format_evaluation(matrix, classes, len(pairs), sum(off_colors)))
+    text = format_evaluation(matrix, classes, len(pairs), sum(off_colors))
+    console.emit(as_json, value, lambda: f"{text}\n\n{_near_edges_text(near_edges)}")
 
 
 @main.command(epilog="Examples: cook-infer info model.onnx --json   |   cook-infer info starter")
@@ -264,6 +269,11 @@ def format_evaluation(matrix: ConfusionMatrix, classes: ClassTable, frames: int,
             " counted as the nearest class"
         )
     return "\n\n".join(parts)
+
+
+def _near_edges_text(matrix: ConfusionMatrix) -> str:
+    accuracy, iou = format_score(matrix.pixel_accuracy), format_score(matrix.mean_iou)
+    return f"within {EDGE_SHARE:.1%} of the diagonal of an edge: accuracy {accuracy}, mean IoU {iou}"
 
 
 def _load(model: Path, mode: Mode, upsample: Upsample = "smooth", **options: Any) -> Segmenter:

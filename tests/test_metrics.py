@@ -8,12 +8,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from cookseg.runtime.contract import COOKING, IGNORE, ClassTable
+from cookseg.runtime.contract import COOKING, IGNORE, ClassTable, Contract, Preprocessing
 from cookseg.runtime.dataset import Sample
 from cookseg.runtime.errors import DatasetError
-from cookseg.runtime.evaluation import evaluate, require_same_classes
+from cookseg.runtime.evaluation import edge_band, evaluate, require_same_classes
 from cookseg.runtime.masks import colorize
 from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, score_dict, score_rows
+from cookseg.runtime.segmenter import Segmenter
 
 
 @st.composite
@@ -122,3 +123,26 @@ def test_a_model_of_other_classes_is_not_judged(names):
     with pytest.raises(DatasetError, match=r"pan\+background, food.*dataset's are " + names[0]):
         require_same_classes(COOKING, ClassTable(names, COOKING.colors))
     require_same_classes(COOKING, ClassTable(COOKING.names, tuple(reversed(COOKING.colors))))
+
+
+def test_near_edges_only_pixels_near_a_change_of_class_count():
+    """A disc found one pixel too large, in a frame that is wrong in a corner too, which is far from any edge."""
+    y, x = np.mgrid[:200, :200]
+    distance = np.hypot(x - 100, y - 100)
+    truth, found = np.uint8(distance < 50), np.uint8(distance < 51)
+    found[:20, :20] = 1
+
+    def network(_frames):
+        return found[None], np.stack([255 - 255 * found, 255 * found])[None]
+
+    classes = ClassTable(("table", "plate"), ((0, 0, 0), (255, 255, 255)))
+    segmenter = Segmenter(Contract(classes, Preprocessing(200, 200)), network)
+    sample = Sample(np.zeros((200, 200, 3), np.uint8), truth, 0)
+    near = ConfusionMatrix(2)
+    everywhere = evaluate(segmenter, [sample], near)
+    band = edge_band(truth)
+    assert ((np.abs(distance - 50) < 0.6) <= band).all()
+    assert (band <= (np.abs(distance - 50) < 3)).all()  # radius 1 for a diagonal of 283 pixels
+    assert near.counts.sum() == band.sum()
+    assert near.counts[0, 1] == ((found != truth) & band).sum()
+    assert everywhere.counts[0, 1] == (found != truth).sum() > near.counts[0, 1] + 399
