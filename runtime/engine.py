@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from cookseg.runtime.contract import GOLDEN_KEY, METADATA_KEY, Contract
 from cookseg.runtime.errors import CooksegError, InputError, ModelError
+from cookseg.runtime.files import read_regular
 from cookseg.runtime.images import UInt8Array
 from cookseg.runtime.seal import is_sealed, require_signed, require_unbroken
 from cookseg.runtime.session import Mode, Settings, open_session
@@ -109,12 +110,9 @@ class OnnxEngine:
 
 def _read(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise ModelError(f"{path} has {size / 1e9:.1f} GB: no model of cookseg is larger than 1 GB")
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; `cook-export RUN -o {path}` makes a model") from error
+        return read_regular(path, MOST_BYTES)
+    except InputError as error:
+        raise ModelError(f"{error}; `cook-export RUN -o {path}` makes a model") from error
 
 
 def _contract(session: Any, name: str) -> Contract:

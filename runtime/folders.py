@@ -111,9 +111,11 @@ def _segment(segmenter: Segmenter, job: Job, outputs: Outputs) -> str | None:
         data = read_file(job.source)
         frame, size = decode_frame(data, name, segmenter.contract.preprocessing)
         whole = decode_image(data, name) if outputs.overlay and frame.shape[:2] != size else frame
+        result = segmenter.predict(frame, size)
     except InputError as error:
         return str(error)
-    result = segmenter.predict(frame, size)
+    except MemoryError:
+        return f"{name} needs more memory than there is: make the picture smaller"
     classes = result.contract.classes
     for kind, path in outputs.paths(job.target).items():
         if kind == "overlay":

@@ -4,9 +4,9 @@ Frame -> resize by the contract -> engine -> scores back to the frame's size -> 
 indices: edges stay smooth where nearest-neighbour up-scaling of the class map would give stairs.
 """
 
+import functools
 import threading
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -38,12 +38,11 @@ class Segmentation:
     contract: Contract
     scores: UInt8Array = field(repr=False)
 
-    @cached_property
+    @functools.cached_property
     def confidence(self) -> UInt8Array:
         """The probability of each pixel's class times 255, (H, W) uint8."""
-        height, width = self.class_map.shape
-        planes = (np.empty((height, width), np.uint8) for _ in range(3))
-        return _argmax(self.scores, *planes)[1]
+        size = (self.class_map.shape[0], self.class_map.shape[1])
+        return functools.reduce(np.maximum, (_scaled(score, size) for score in self.scores))
 
     @property
     def color(self) -> UInt8Array:
@@ -137,7 +136,7 @@ class Segmenter:
             nearest = cv2.INTER_NEAREST_EXACT  # INTER_NEAREST takes the corner of each cell, and shifts the mask
             class_map = np.asarray(cv2.resize(classes, size[::-1], interpolation=nearest), np.uint8)
         else:
-            class_map = _argmax(scores, *self._planes(size))[0]
+            class_map = _argmax(scores, *self._planes(size))
         return Segmentation(class_map, self.contract, scores)
 
     def _planes(self, size: Size) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
@@ -149,23 +148,21 @@ class Segmenter:
         return planes
 
 
-def _argmax(
-    scores: UInt8Array, best: UInt8Array, plane: UInt8Array, above: UInt8Array
-) -> tuple[UInt8Array, UInt8Array]:
-    """Scale scores (C, h, w) to the size of three planes (H, W), which are overwritten.
+def _argmax(scores: UInt8Array, best: UInt8Array, plane: UInt8Array, above: UInt8Array) -> UInt8Array:
+    """Scale scores (C, h, w) to the size of three planes (H, W), which are overwritten; return the largest's index."""
+    size = (best.shape[0], best.shape[1])
+    index = np.zeros(size, np.uint8)
+    _scaled(scores[0], size, best)
+    for value, score in enumerate(scores[1:], start=1):
+        np.greater(_scaled(score, size, plane), best, out=above.view(np.bool_))
+        np.bitwise_and(np.negative(above, out=above), value, out=above)  # 1 became 255, and 255 the value
+        np.maximum(index, above, out=index)  # the value exceeds all given so far
+        np.maximum(best, plane, out=best)
+    return index
 
-    Returns:
-        The index of the largest, in memory of its own, and its value, which is ``best``; (H, W) uint8 each.
-    """
-    height, width = best.shape
-    shrinks = height * width < scores.shape[1] * scores.shape[2]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    index = np.zeros((height, width), np.uint8)
-    for value, score in enumerate(scores):
-        scaled = plane if value else best
-        cv2.resize(np.ascontiguousarray(score), (width, height), scaled, interpolation=interpolation)
-        if value:
-            cv2.compare(plane, best, cv2.CMP_GT, above)  # 255 or 0
-            np.maximum(index, np.bitwise_and(above, value, out=above), out=index)  # value exceeds all given so far
-            np.maximum(best, plane, out=best)
-    return index, best
+
+def _scaled(score: UInt8Array, size: Size, target: UInt8Array | None = None) -> UInt8Array:
+    """Scale the scores of a class (h, w) to a size, into memory that is there already or new."""
+    shrinks = size[0] * size[1] < score.size
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(np.ascontiguousarray(score), size[::-1], target, interpolation=how), np.uint8)

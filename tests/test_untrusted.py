@@ -239,7 +239,7 @@ def test_a_file_too_large_for_a_model_is_not_read(tmp_path):
     path = tmp_path / "model.onnx"
     with path.open("wb") as file:
         file.truncate(5 << 30)  # a hole: it takes no room
-    with pytest.raises(ModelError, match=r"5\.4 GB"):
+    with pytest.raises(ModelError, match=r"5369 MB, more than 1074"):
         OnnxEngine(path, "cpu")
 
 
