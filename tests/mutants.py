@@ -17,9 +17,11 @@ from PIL import Image
 from test_images import FILES, SCENE, encoded
 
 from cookseg.runtime import containers, tiff
+from cookseg.runtime.contract import Preprocessing
 from cookseg.runtime.errors import ImageError, MaskError
 from cookseg.runtime.images import decode_image, read_mask_image
 from cookseg.runtime.limits import check_size
+from cookseg.runtime.preprocess import decode_frame
 
 
 def with_exif(kind, **options):
@@ -112,8 +114,11 @@ def mutant(seed):
     return with_right_checksums(data) if data.startswith(b"\x89PNG") and rng.random() < 0.9 else data
 
 
+SMALL = Preprocessing(16, 24)
+
+
 def attempt(data, path):
-    """Read a file as a frame and as a mask of both kinds; return what became of the frame.
+    """Read a file as a frame, whole and small, and as a mask of both kinds; return what became of the frame.
 
     Its size must have been checked before it was decoded, or bombs of this kind would explode.
     """
@@ -140,6 +145,9 @@ def attempt(data, path):
         return "ImageError"
     assert (frame.dtype, frame.ndim, frame.shape[2]) == (np.uint8, 3, 3)
     assert frame.shape[0] * frame.shape[1] in checked, (frame.shape, checked)
+    small, size = decode_frame(data, "mutant", SMALL)
+    assert size == frame.shape[:2]
+    assert small.size <= frame.size
     return "pixels"
 
 
