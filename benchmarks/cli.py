@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import cv2
 
 from cookseg.benchmarks import latency
 from cookseg.runtime import console
@@ -82,9 +83,12 @@ def main(
 def _shares(model: Path, image: bytes, options: dict[str, Any]) -> dict[str, float]:
     """Return the share of all cores that each mode takes at a camera's pace."""
     shares = {}
+    threads = cv2.getNumThreads()
     for mode in ("latency", "background"):
+        cv2.setNumThreads(threads if mode == "latency" else 1)  # as `cook-infer masks` does
         engine = OnnxEngine(model, mode=mode, **options)
         shares[mode] = latency.processor_share(Segmenter(engine.contract, engine), image, _RATE, _SECONDS)
+    cv2.setNumThreads(threads)
     return shares
 
 

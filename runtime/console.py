@@ -223,7 +223,7 @@ def session_options(command: F) -> F:
             "--mode",
             type=click.Choice(list(MODES)),
             help="latency: a frame as soon as can be; throughput: frames side by side, a thread for each; background:"
-            " one thread that never spins, and little memory. The three options below change one thing each.",
+            " one thread and little memory. The three options below change one thing each.",
         ),
         device_option,
     ):

@@ -32,14 +32,14 @@ class Settings:
 
     Attributes:
         threads: Threads within an operator on the CPU; 0 leaves the choice to onnxruntime (one per core).
-        spinning: Whether these threads wait for work in a loop: a frame is done sooner, and they burn the processor
-            between frames.
+        spinning: Whether these threads wait for work in a loop. onnxruntime's own default: its part is done a tenth
+            sooner, but OpenCV's parts wait for the cores meanwhile, and between frames the processor burns.
         arena: Whether memory is kept for the next frame.
         reduced_precision: Whether CUDA may multiply in TF32, TensorRT in float16 and OpenVINO in bfloat16.
     """
 
     threads: int = 0
-    spinning: bool = True
+    spinning: bool = False
     arena: bool = True
     reduced_precision: bool = False
 
@@ -51,8 +51,8 @@ class Settings:
 
 MODES: dict[Mode, Settings] = {
     "latency": Settings(),
-    "throughput": Settings(threads=1, spinning=False),  # the parallel work is whole frames
-    "background": Settings(threads=1, spinning=False, arena=False),
+    "throughput": Settings(threads=1),  # the parallel work is whole frames
+    "background": Settings(threads=1, arena=False),
 }
 
 

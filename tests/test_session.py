@@ -51,7 +51,7 @@ def test_fewer_bits_only_where_they_are_asked_for(opened, reduced, tf32, fp16, b
 
 @pytest.mark.parametrize(
     ("mode", "threads", "spinning", "arena"),
-    [("latency", 0, "1", True), ("throughput", 1, "0", True), ("background", 1, "0", False)],
+    [("latency", 0, "0", True), ("throughput", 1, "0", True), ("background", 1, "0", False)],
 )
 def test_what_a_mode_means(opened, mode, threads, spinning, arena):
     open_session(b"", "model", "cpu", Settings.of(mode))
@@ -61,8 +61,8 @@ def test_what_a_mode_means(opened, mode, threads, spinning, arena):
 
 
 def test_each_setting_of_a_mode_can_be_changed_alone():
-    assert Settings.of("background", threads=3, spinning=None) == Settings(threads=3, spinning=False, arena=False)
-    assert Settings.of("latency", spinning=False, arena=False) == Settings(spinning=False, arena=False)
+    assert Settings.of("background", threads=3, spinning=None) == Settings(threads=3, arena=False)
+    assert Settings.of("latency", spinning=True, arena=False) == Settings(spinning=True, arena=False)
     assert Settings.of("throughput") == MODES["throughput"]
 
 
