@@ -30,6 +30,7 @@ ELSEWHERE = {
 SHORTER = {
     "cook-data synth": " --size 64",
     "cook-train": " --epochs 2 --imgsz 64",
+    "torchrun": " --epochs 2 --imgsz 64",
     "cook-bench": " --iterations 3 --warmup 1",
 }
 

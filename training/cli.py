@@ -19,7 +19,8 @@ from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epo
 
 @click.command(
     cls=console.Command,
-    epilog="Examples: cook-train data/sets/demo -o runs/demo   |   cook-train data/sets/demo -o runs/demo --resume",
+    epilog="Examples: cook-train data/sets/demo -o runs/demo   |   cook-train data/sets/demo -o runs/demo --resume"
+    "   |   torchrun --nproc-per-node 2 -m cookseg.training data/sets/demo -o runs/demo",
 )
 @click.argument("data", type=console.folder_argument)
 @click.option("-o", "--output", "run", type=console.folder_path, required=True, help="Folder of the run.")
@@ -39,7 +40,7 @@ from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epo
 )
 @click.option("--resize", type=click.Choice(get_args(ResizeRule)), default="stretch", show_default=True)
 @click.option("--epochs", type=click.IntRange(1), help="Rounds over the set.  [default: about 40,000 frames' worth]")
-@click.option("--batch", type=click.IntRange(2), default=8, show_default=True, help="Frames per step.")
+@click.option("--batch", type=click.IntRange(2), default=8, show_default=True, help="Frames in a step, of all ranks.")
 @click.option("--lr", type=float, default=2e-3, show_default=True, help="Peak learning rate.")
 @click.option(
     "--patience",
@@ -86,8 +87,12 @@ def main(
 ) -> None:
     """Train a U-Net on DATA/train, choose its best weights by DATA/val, and print how well they do there."""
     with console.require_extra("train"):
-        from cookseg.training import checkpoint, runs  # noqa: PLC0415 - `--help` must not need torch
-    device, workers = options.pop("device"), options.pop("workers")
+        from cookseg.training import checkpoint, distributed, runs  # noqa: PLC0415 - `--help` must not need torch
+    device, workers, check = (
+        runs.find_device(options.pop("device")),
+        options.pop("workers"),
+        not options.pop("no_check"),
+    )
     start = checkpoint.find(options["init"]) if options["init"] else None
     options["init"] = checkpoint.digest(start) if start else ""
     if start and ctx.get_parameter_source("model") is ParameterSource.DEFAULT:
@@ -95,14 +100,18 @@ def main(
     start = run / checkpoint.LAST if resume else start
     stored = checkpoint.load_config(run / checkpoint.LAST) if resume else None
     layout = runs.trained_on(run)[1] if resume else layout
-    if not options.pop("no_check"):
-        require_sound(data, layout)
-    found = runs.Data.find(data, layout)
-    config = _config(options, len(found.train))
-    if stored:
-        _refuse_changes(ctx, config, stored)
-        config = stored
-    matrix = runs.train(found, run, config, device=device, workers=workers, start=start)
+    with distributed.joined(device) as rank:
+        if check and rank == 0:
+            require_sound(data, layout)
+        found = runs.Data.find(data, layout)
+        config = _config(options, len(found.train))
+        if stored:
+            _refuse_changes(ctx, config, stored)
+            config = stored
+        runs.train(runs.prepare(found, run, config, device=device, start=start), found, run, workers)
+    if rank:
+        return  # the first process has the last word
+    matrix = runs.finish(found, run)
     value = {"run": str(run), "best": str(run / checkpoint.BEST), **score_dict(matrix, found.classes)}
     console.emit(
         as_json,

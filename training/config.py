@@ -45,7 +45,7 @@ class TrainConfig:
     Attributes:
         model: A name of `PRESETS`.
         epochs: Times that the training set is seen.
-        batch: Frames per step.
+        batch: Frames per step, of all processes together.
         lr: Peak learning rate of AdamW.
         weight_decay: Decoupled weight decay of all weights but norms and biases.
         warmup: Share of the steps over which the learning rate rises to its peak; a cosine to 0 follows.

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cookseg.runtime.contract import IGNORE
+from cookseg.training import distributed
 
 
 def class_weights(shares: npt.NDArray[np.float64]) -> Tensor:
@@ -38,12 +39,19 @@ class SegmentationLoss(nn.Module):
     def forward(self, logits: Tensor, truth: Tensor) -> Tensor:
         """Return the scalar loss of logits (N, C, H, W) float32 against truth (N, H, W) int64."""
         log_probability = logits.log_softmax(1)
-        cross_entropy = F.nll_loss(log_probability, truth, self.weights, ignore_index=IGNORE)
-        return cross_entropy + dice_loss(log_probability.exp(), truth)
+        return self._cross_entropy(log_probability, truth) + dice_loss(log_probability.exp(), truth)
+
+    def _cross_entropy(self, log_probability: Tensor, truth: Tensor) -> Tensor:
+        if distributed.size() == 1:
+            return F.nll_loss(log_probability, truth, self.weights, ignore_index=IGNORE)
+        # the mean over the frames of all processes: a process's own mean is over pixels of another weight
+        entropy = F.nll_loss(log_probability, truth, self.weights, ignore_index=IGNORE, reduction="sum")
+        weight = self.weights[truth[truth != IGNORE]].sum()
+        return distributed.total(entropy) / distributed.total(weight)
 
 
 def dice_loss(probability: Tensor, truth: Tensor) -> Tensor:
-    """Return 1 - Dice over the whole batch, averaged over the classes that occur in it.
+    """Return 1 - Dice over the whole batch of all processes, averaged over the classes that occur in it.
 
     Args:
         probability: (N, C, H, W) float32.
@@ -56,6 +64,7 @@ def dice_loss(probability: Tensor, truth: Tensor) -> Tensor:
     right = probability.gather(1, index.unsqueeze(1)).squeeze(1) * known  # (N, H, W)
     overlap = right.new_zeros(classes).index_add(0, index.flatten(), right.flatten())
     count = torch.bincount(truth[known], minlength=classes)
-    total = (probability * known.unsqueeze(1)).sum((0, 2, 3)) + count
-    dice = (2 * overlap + 1) / (total + 1)  # the 1 keeps the gradient finite for a handful of pixels
-    return 1 - dice[count > 0].mean() if known.any() else probability.sum() * 0
+    mass = (probability * known.unsqueeze(1)).sum((0, 2, 3))
+    overlap, mass, count = (distributed.total(x) for x in (overlap, mass, count))
+    dice = (2 * overlap + 1) / (mass + count + 1)  # the 1 keeps the gradient finite for a handful of pixels
+    return 1 - dice[count > 0].mean() if count.any() else probability.sum() * 0

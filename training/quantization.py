@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from cookseg.training import distributed
+
 
 def simulate_int8(network: nn.Module) -> None:
     """Make every convolution of a network compute with rounded weights and inputs from now on."""
@@ -29,7 +31,7 @@ def round_weights(weight: Tensor) -> Tensor:
 
 def round_activations(x: Tensor) -> Tensor:
     """Round a tensor to 8 bits over its own range, which holds 0; there is no state that a resumed run would lack."""
-    low, high = torch.aminmax(x.detach())
+    low, high = distributed.widest(*torch.aminmax(x.detach()))
     low, high = low.clamp(max=0), high.clamp(min=0)
     scale = ((high - low) / 255).clamp(min=1e-8)
     zero = (-low / scale).round().to(torch.int32)

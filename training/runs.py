@@ -23,7 +23,7 @@ from cookseg.runtime.evaluation import evaluate
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.metrics import ConfusionMatrix, score_dict
 from cookseg.runtime.segmenter import Segmenter
-from cookseg.training import checkpoint
+from cookseg.training import checkpoint, distributed
 from cookseg.training.config import TrainConfig
 from cookseg.training.model import UNet
 from cookseg.training.report import Reporter
@@ -77,32 +77,29 @@ class Data:
         return digest.hexdigest()
 
 
-def train(
-    data: Data, run: Path, config: TrainConfig, *, device: str, workers: int | None = None, start: Path | None = None
-) -> ConfusionMatrix:
-    """Train, and return how the best weights do on the validation set at the resolution of its ground truth.
+def prepare(data: Data, run: Path, config: TrainConfig, *, device: str, start: Path | None = None) -> Trainer:
+    """Read the data and build what trains, so that whatever spoils a run is found before it writes anything.
 
     Args:
         data: The dataset.
-        run: Folder to write into.
+        run: Folder of the run.
         config: How to train; a resumed run must have the same.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        workers: Processes that augment, 0 being this one; None chooses by device.
+        device: ``cpu`` or ``cuda``.
         start: Checkpoint to start from, None for random weights: the run's own last one continues it, of another one
             only the weights are taken.
 
     Raises:
         InputError: The folder holds a run already, or the one to continue has another configuration or data.
-        InterruptedRunError: A signal stopped the run; it can be resumed.
-        DeviceError: The device is not available.
+        DatasetError: Files cannot be read, or hold nothing to learn.
     """
-    device = _device(device)
     last = checkpoint.load(start) if start == run / checkpoint.LAST else None
     if not last and (run / checkpoint.LAST).exists():
         raise InputError(f"{run} holds a run already: continue it with --resume, or choose another --output")
+    if config.batch < distributed.size():
+        raise InputError(f"--batch is {config.batch}: give each of the {distributed.size()} processes a frame or more")
     samples, val = _read(data, config)
-    provenance = _provenance(data, config)
-    contract = Contract(data.classes, config.preprocessing, provenance)
+    contract = Contract(data.classes, config.preprocessing, _provenance(data, config))
+    distributed.require_same(contract.to_json(), "data, options or versions")
     trainer = Trainer(config, contract, samples, val, device)
     if last:
         if Contract.from_json(last["contract"]) != contract:
@@ -111,14 +108,47 @@ def train(
                 " started with; restore them, or start a new run in another --output"
             )
         trainer.load_state(last)
+        distributed.require_same(trainer.progress.step, f"{run / checkpoint.LAST}")
     elif start:
         trainer.start_from(_initial(start, trainer.network, contract))
-    run.mkdir(parents=True, exist_ok=True)
-    _record(run, data, config)
+    return trainer
+
+
+def train(trainer: Trainer, data: Data, run: Path, workers: int | None = None) -> None:
+    """Train to the end; the first of several processes writes the run's folder.
+
+    Args:
+        trainer: What `prepare` gave.
+        data: The same dataset.
+        run: The same folder.
+        workers: Processes that augment, 0 being this one; None chooses by device.
+
+    Raises:
+        InterruptedRunError: A signal stopped the run; it can be resumed.
+    """
+    if distributed.rank() == 0:
+        run.mkdir(parents=True, exist_ok=True)
+        _record(run, data, trainer.config)
     if workers is None:
-        workers = min(8, os.cpu_count() or 1) if device == "cuda" else 0
+        processors = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        workers = min(8, max(1, processors)) if trainer.device.type == "cuda" else 0
     _fit(trainer, run, workers)
-    return _finish(data, run)
+
+
+def finish(data: Data, run: Path) -> ConfusionMatrix:
+    """Return how the best weights do on the validation set at the resolution of its ground truth.
+
+    The figures are also sealed into the checkpoint's provenance.
+    """
+    path = run / checkpoint.BEST
+    network, contract = checkpoint.load_network(path)
+    segmenter = Segmenter(contract, TorchEngine(network))
+    with console.progress(data.read(data.val, contract.preprocessing), "evaluation", len(data.val)) as bar:
+        matrix = evaluate(segmenter, bar)
+    scores = score_dict(matrix, data.classes)
+    sealed = Contract(contract.classes, contract.preprocessing, {**contract.provenance, "validation": scores})
+    checkpoint.save(path, sealed, network)
+    return matrix
 
 
 def trained_on(run: Path) -> tuple[Path, Layout]:
@@ -156,17 +186,19 @@ def _read(data: Data, config: TrainConfig) -> tuple[list[Sample], list[Sample]]:
 
 
 def _fit(trainer: Trainer, run: Path, workers: int) -> None:
-    reporter = Reporter(run, trainer.progress.step)
+    reporter = Reporter(run, trainer.progress.step) if distributed.rank() == 0 else None
     history = trainer.progress.history
     console.note(
         f"training {trainer.config.model} on {trainer.device.type} in {str(trainer.dtype).removeprefix('torch.')}:"
         f" {len(trainer.samples)} frames, {trainer.config.epochs} epochs, {trainer.steps} steps"
+        + (f", {distributed.size()} processes" if distributed.size() > 1 else "")
     )
     with _signals() as received, console.step_progress(trainer.steps, "training", trainer.progress.step) as advance:
 
         def report(_: Trainer) -> bool:
             if not trainer.progress.losses:
-                reporter.update(history)
+                if reporter:
+                    reporter.update(history)
                 if not console.interactive():
                     console.note(_status(trainer))
             advance(_status(trainer))
@@ -175,12 +207,14 @@ def _fit(trainer: Trainer, run: Path, workers: int) -> None:
         try:
             trainer.fit(run, workers, report)
         finally:
-            reporter.close(history)
-    if received:
+            if reporter:
+                reporter.close(history)
+    if received or not trainer.finished:
+        number = received[0] if received else signal.SIGTERM  # another process got it
         raise InterruptedRunError(
-            f"stopped by {received[0].name} after step {trainer.progress.step} of {trainer.steps}, saved in"
+            f"stopped by {number.name} after step {trainer.progress.step} of {trainer.steps}, saved in"
             f" {run / checkpoint.LAST}: the same command with --resume continues",
-            received[0],
+            number,
         )
     if trainer.out_of_patience:
         console.note(f"no better validation mIoU for {trainer.config.patience} epochs: stopped at {trainer.epoch:.0f}")
@@ -193,19 +227,6 @@ def _status(trainer: Trainer) -> str:
     if progress.history:
         parts += [f"mIoU {progress.history[-1]['val_miou'] or 0:.4f}", f"best {progress.best_miou:.4f}"]
     return "  ".join(parts)
-
-
-def _finish(data: Data, run: Path) -> ConfusionMatrix:
-    """Evaluate the best weights at full resolution and seal the figures into the checkpoint's provenance."""
-    path = run / checkpoint.BEST
-    network, contract = checkpoint.load_network(path)
-    segmenter = Segmenter(contract, TorchEngine(network))
-    with console.progress(data.read(data.val, contract.preprocessing), "evaluation", len(data.val)) as bar:
-        matrix = evaluate(segmenter, bar)
-    scores = score_dict(matrix, data.classes)
-    sealed = Contract(contract.classes, contract.preprocessing, {**contract.provenance, "validation": scores})
-    checkpoint.save(path, sealed, network)
-    return matrix
 
 
 def _initial(path: Path, wanted: UNet, contract: Contract) -> UNet:
@@ -225,7 +246,12 @@ def _initial(path: Path, wanted: UNet, contract: Contract) -> UNet:
     return network
 
 
-def _device(name: str) -> str:
+def find_device(name: str) -> str:
+    """Return ``cpu`` or ``cuda`` for ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        DeviceError: It is not available.
+    """
     available = torch.cuda.is_available()
     if name == "auto":
         return "cuda" if available else "cpu"

@@ -15,6 +15,7 @@ from cookseg.runtime.contract import IGNORE, Preprocessing
 from cookseg.runtime.dataset import Sample
 from cookseg.runtime.images import UInt8Array
 from cookseg.runtime.preprocess import fit, fitted_size
+from cookseg.training import distributed
 from cookseg.training.augment import AugmentConfig, augment
 
 Key = tuple[int, int]
@@ -48,7 +49,7 @@ class TrainingSet(Dataset[tuple[UInt8Array, npt.NDArray[np.int64]]]):
 
 
 class Batches(Iterable[list[Key]]):
-    """The keys of every batch from a step on to the end of the run; each epoch is a permutation of the set.
+    """This process's keys of every batch from a step on to the end of the run; each epoch is a permutation of the set.
 
     Batches run on over the end of an epoch, so that all have the same size whatever the size of the set.
     """
@@ -69,7 +70,7 @@ class Batches(Iterable[list[Key]]):
                     epoch = position // self.examples
                     order = np.random.default_rng([self.seed, epoch]).permutation(self.examples)
                 keys.append((epoch, int(order[position % self.examples])))
-            yield keys
+            yield distributed.share(keys)
 
 
 def class_shares(samples: Sequence[Sample], classes: int) -> npt.NDArray[np.float64]:

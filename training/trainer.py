@@ -25,8 +25,9 @@ from cookseg.runtime.dataset import Sample
 from cookseg.runtime.errors import CooksegError
 from cookseg.runtime.evaluation import evaluate
 from cookseg.runtime.images import UInt8Array
+from cookseg.runtime.metrics import ConfusionMatrix
 from cookseg.runtime.segmenter import Segmenter
-from cookseg.training import checkpoint
+from cookseg.training import checkpoint, distributed
 from cookseg.training.config import PRESETS, TrainConfig
 from cookseg.training.loss import SegmentationLoss, class_weights
 from cookseg.training.model import Answer, UNet
@@ -96,6 +97,7 @@ class Trainer:
         self.averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(config.average), use_buffers=True)
         if config.qat:
             simulate_int8(self.network)  # the average stays a plain network
+        self.parallel = distributed.parallel(self.network)
         self.loss = SegmentationLoss(class_weights(class_shares(samples, len(contract.classes)))).to(self.device)
         groups = _parameter_groups(self.network, config.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=True)
@@ -118,7 +120,7 @@ class Trainer:
         Raises:
             CooksegError: The loss is not finite.
         """
-        if self.out_of_patience:
+        if self.finished:
             return
         steps = range(self.progress.step, self.steps)
         keys = Batches(len(self.samples), self.config.batch, self.config.seed, steps)
@@ -131,7 +133,7 @@ class Trainer:
             validated = self.progress.step % self.steps_per_validation == 0 or self.progress.step == self.steps
             if validated:
                 self._validate()
-            ends = not report(self) or self.out_of_patience or self.progress.step == self.steps
+            ends = distributed.any_of(not report(self), self.device) or self.finished
             if ends or (validated and time.monotonic() - self._saved > SECONDS_BETWEEN_SAVES):
                 self.save(run)
             if ends:
@@ -143,13 +145,23 @@ class Trainer:
         return self.progress.step * self.config.batch / len(self.samples)
 
     @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.out_of_patience or self.progress.step == self.steps
+
+    @property
     def out_of_patience(self) -> bool:
         """Whether the validation mIoU has not risen for longer than the patience."""
         history, patience = self.progress.history, self.config.patience
         return bool(patience and history) and (history[-1]["epoch"] or 0) - self.progress.best_epoch >= patience
 
     def save(self, run: Path) -> None:
-        """Write the best weights, if there are better ones, and the checkpoint from which `load_state` continues."""
+        """Write the best weights, if there are better ones, and the checkpoint from which `load_state` continues.
+
+        Of several processes, which all have the same, only the first one writes.
+        """
+        if distributed.rank():
+            return
         if self._best is not None:
             checkpoint.save(run / checkpoint.BEST, self.contract, self._best)
             self._best = None
@@ -186,7 +198,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            logits = self.network(frames)
+            logits = self.parallel(frames)
         loss = self.loss(logits.float(), truth)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
@@ -200,7 +212,9 @@ class Trainer:
 
     def _validate(self) -> None:
         """Evaluate the averaged weights at the network's resolution; keep them if they are the best so far."""
-        matrix = evaluate(Segmenter(self.contract, TorchEngine(self.averaged.module)), self.val)
+        segmenter = Segmenter(self.contract, TorchEngine(self.averaged.module))
+        counts = torch.from_numpy(evaluate(segmenter, distributed.share(self.val)).counts)
+        matrix = ConfusionMatrix.of(distributed.total(counts.to(self.device)).cpu().numpy())
         best = self.progress.best_miou
         row = {
             "epoch": round(self.epoch, 3),
@@ -250,9 +264,10 @@ def _parameter_groups(network: torch.nn.Module, weight_decay: float) -> Iterable
 
 
 def _start_worker(_: int) -> None:
-    """Prepare a process that augments: a fork of one where OpenCV has threads, and in the terminal's process group."""
+    """Prepare a process that augments: a fork of one where OpenCV has threads, and in the same process group."""
     cv2.setNumThreads(0)  # the fork has the state of those threads, but not the threads
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer, which ends its workers itself
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal and torchrun send them to the whole group
+        signal.signal(number, signal.SIG_IGN)  # they are for the trainer, which ends its workers itself
 
 
 def _finite(loss: float, step: int, rate: float) -> float:
