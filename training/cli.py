@@ -11,8 +11,10 @@ from cookseg.runtime import console
 from cookseg.runtime.contract import Preprocessing, ResizeRule
 from cookseg.runtime.dataset import Layout
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.files import write_atomically
 from cookseg.runtime.metrics import SCORE_COLUMNS, score_dict, score_rows
 from cookseg.training import STARTER
+from cookseg.training import options as config_file
 from cookseg.training.augment import AugmentConfig
 from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epochs
 
@@ -78,6 +80,14 @@ from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epo
 @click.option("--workers", type=click.IntRange(0), help="Processes that augment.  [default: 0 on cpu, up to 8 on cuda]")
 @click.option("--no-check", is_flag=True, help="Start even if the doctor finds what would spoil the run.")
 @click.option("--resume", is_flag=True, help="Continue the run in --output; all other options are its own.")
+@click.option(
+    "--config",
+    type=console.file_path,
+    callback=config_file.load,
+    is_eager=True,
+    expose_value=False,
+    help="TOML file of options (epochs = 80), such as config.toml in a run; options given here go before it.",
+)
 @console.layout_options
 @console.json_option
 @console.version_option
@@ -88,11 +98,8 @@ def main(
     """Train a U-Net on DATA/train, choose its best weights by DATA/val, and print how well they do there."""
     with console.require_extra("train"):
         from cookseg.training import checkpoint, distributed, runs  # noqa: PLC0415 - `--help` must not need torch
-    device, workers, check = (
-        runs.find_device(options.pop("device")),
-        options.pop("workers"),
-        not options.pop("no_check"),
-    )
+    device, workers = runs.find_device(options.pop("device")), options.pop("workers")
+    check = not options.pop("no_check")
     start = checkpoint.find(options["init"]) if options["init"] else None
     options["init"] = checkpoint.digest(start) if start else ""
     if start and ctx.get_parameter_source("model") is ParameterSource.DEFAULT:
@@ -108,7 +115,11 @@ def main(
         if stored:
             _refuse_changes(ctx, config, stored)
             config = stored
-        runs.train(runs.prepare(found, run, config, device=device, start=start), found, run, workers)
+        trainer = runs.prepare(found, run, config, device=device, start=start)
+        if not resume and rank == 0:
+            chosen = {"model": config.model, "epochs": config.epochs, "patience": config.patience}
+            write_atomically(run / config_file.FILE, config_file.dump(ctx, chosen).encode())
+        runs.train(trainer, found, run, workers)
     if rank:
         return  # the first process has the last word
     matrix = runs.finish(found, run)
@@ -138,10 +149,10 @@ def _config(options: dict[str, Any], examples: int) -> TrainConfig:
 
 
 def _refuse_changes(ctx: click.Context, given: TrainConfig, stored: TrainConfig) -> None:
-    """Refuse an option that is given to a resumed run and contradicts the run's own."""
+    """Refuse an option that is given to a resumed run, here or in a file, and contradicts the run's own."""
     for name in ctx.params:
         field = {"imgsz": "preprocessing", "resize": "preprocessing", "rotation": "augment"}.get(name, name)
-        explicit = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        explicit = ctx.get_parameter_source(name) in {ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP}
         if explicit and hasattr(stored, field) and getattr(given, field) != getattr(stored, field):
             raise InputError(
                 f"--{name} contradicts the run to resume, which has {getattr(stored, field)}: leave the option out, or"
