@@ -51,7 +51,8 @@ def train(folder, qat=False):
 
     trainer.optimizer.register_step_pre_hook(keep_gradients)
     trainer.fit(folder, 0, report)
-    history = trainer.progress.history
+    pace = {"images_per_s", "waiting"}
+    history = [{name: row[name] for name in row.keys() - pace} for row in trainer.progress.history]
     return {"losses": losses, "gradients": gradients, "statistics": statistics, "history": history}
 
 

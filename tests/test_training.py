@@ -28,6 +28,7 @@ from cookseg.training import checkpoint, runs
 from cookseg.training.cli import main
 from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
 from cookseg.training.model import UNet
+from cookseg.training.pace import Pace
 from cookseg.training.trainer import Trainer
 
 TINY = UNetConfig(widths=(8, 16), stem=2)
@@ -36,6 +37,12 @@ TINY = UNetConfig(widths=(8, 16), stem=2)
 def network(config=TINY, classes=3):
     torch.manual_seed(0)
     return UNet(config, classes, Preprocessing()).eval()
+
+
+def without_pace(progress):
+    """What of a run's progress is the same in every repetition."""
+    rows = [{name: row[name] for name in row if name not in {"images_per_s", "waiting"}} for row in progress.history]
+    return replace(progress, history=rows)
 
 
 class TestTrainer:
@@ -67,7 +74,7 @@ class TestTrainer:
         second.load_state(checkpoint.load(tmp_path / "a" / checkpoint.LAST))
         assert second.progress.step == stop
         second.fit(tmp_path / "a", 0, lambda _: True)
-        assert second.progress == whole.progress
+        assert without_pace(second.progress) == without_pace(whole.progress)
         for part in ("network", "averaged"):
             for a, b in zip(getattr(whole, part).parameters(), getattr(second, part).parameters(), strict=True):
                 assert torch.equal(a, b)
@@ -115,6 +122,41 @@ class TestTrainer:
             trainer.save(tmp_path)
         assert (tmp_path / "last.pt").read_bytes() == before
         assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+
+
+class TestPace:
+    def test_it_tells_waiting_from_computing(self, monkeypatch):
+        clock = [0.0]
+        monkeypatch.setattr("cookseg.training.pace.time.perf_counter", lambda: clock[0])
+
+        def loader():
+            for number in range(4):
+                clock[0] += 3
+                yield number
+
+        pace = Pace()
+        seen = []
+        for number in pace.batches(loader()):
+            with pace.step(8):
+                clock[0] += 1
+            seen.append(number)
+            clock[0] += 1000  # a validation
+        assert seen == [0, 1, 2, 3]
+        assert pace.figures() == {"images_per_s": 2.0, "waiting": 0.75}
+
+    def test_a_slow_loader_shows_in_the_history(self, tmp_path, monkeypatch):
+        trainer = TestTrainer.trainer(TestTrainer(), replace(TestTrainer.config, epochs=1))
+        get = trainer.samples.__class__.__getitem__
+
+        def slow(self, key):
+            time.sleep(0.1)
+            return get(self, key)
+
+        monkeypatch.setattr(trainer.samples.__class__, "__getitem__", slow)
+        trainer.fit(tmp_path, 0, lambda _: True)
+        (row,) = trainer.progress.history
+        assert row["waiting"] > 0.5
+        assert 0 < row["images_per_s"] < 10
 
 
 class TestCheckpoint:

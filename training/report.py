@@ -67,7 +67,7 @@ def plot(history: History) -> bytes:
 
 def _csv(history: History) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]))
+    writer = csv.DictWriter(text, fieldnames=list(history[-1]))  # the first may be of an older cookseg
     writer.writeheader()
     writer.writerows(history)
     return text.getvalue()

@@ -128,7 +128,7 @@ def train(trainer: Trainer, data: Data, run: Path, workers: int | None = None) -
     """
     if distributed.rank() == 0:
         run.mkdir(parents=True, exist_ok=True)
-        _record(run, data, trainer.config)
+        _record(run, data, trainer)
     if workers is None:
         processors = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         workers = min(8, max(1, processors)) if trainer.device.type == "cuda" else 0
@@ -165,8 +165,13 @@ def trained_on(run: Path) -> tuple[Path, Layout]:
         raise InputError(f"{path} is missing or damaged: it says which dataset the run was trained on") from error
 
 
-def _record(run: Path, data: Data, config: TrainConfig) -> None:
-    value = {"data": str(data.root.resolve()), "layout": asdict(data.layout), "config": asdict(config)}
+def _record(run: Path, data: Data, trainer: Trainer) -> None:
+    value = {
+        "data": str(data.root.resolve()),
+        "layout": asdict(data.layout),
+        "config": asdict(trainer.config),
+        "parameters": sum(parameter.numel() for parameter in trainer.network.parameters()),
+    }
     write_atomically(run / RECORD, json.dumps(value, indent=2).encode())
 
 
@@ -225,7 +230,9 @@ def _status(trainer: Trainer) -> str:
     losses = progress.losses or [progress.history[-1]["train_loss"] or 0.0]
     parts = [f"epoch {trainer.epoch:.0f}/{trainer.config.epochs}", f"loss {sum(losses) / len(losses):.3f}"]
     if progress.history:
-        parts += [f"mIoU {progress.history[-1]['val_miou'] or 0:.4f}", f"best {progress.best_miou:.4f}"]
+        last = progress.history[-1]
+        parts += [f"mIoU {last['val_miou'] or 0:.4f}", f"best {progress.best_miou:.4f}"]
+        parts += [f"{last.get('images_per_s') or 0:.4g} images/s, {last.get('waiting') or 0:.0%} waiting for data"]
     return "  ".join(parts)
 
 

@@ -31,6 +31,7 @@ from cookseg.training import checkpoint, distributed
 from cookseg.training.config import PRESETS, TrainConfig
 from cookseg.training.loss import SegmentationLoss, class_weights
 from cookseg.training.model import Answer, UNet
+from cookseg.training.pace import Pace
 from cookseg.training.quantization import simulate_int8
 from cookseg.training.samples import Batches, TrainingSet, class_shares
 
@@ -60,7 +61,8 @@ class Progress:
     Attributes:
         step: Steps done.
         losses: Loss of each step since the last validation.
-        history: One row per validation: epoch, step, lr, train_loss, val_miou and val_iou_<class> of each class.
+        history: One row per validation: epoch, step, lr, train_loss, val_miou and val_iou_<class> of each class, and
+            `Pace.figures`, which alone are not the same in another run of the same configuration.
         best_epoch: Epoch of the best validation mIoU, -1 before the first.
     """
 
@@ -104,6 +106,7 @@ class Trainer:
         self.dtype = autocast_dtype(self.device) if config.precision == "auto" else torch.float32
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
         self.progress = Progress()
+        self.pace = Pace()
         self._best: torch.nn.Module | None = None  # better than what is on disk
         self._saved = time.monotonic()
         self.steps = math.ceil(config.epochs * len(samples) / config.batch)
@@ -128,8 +131,9 @@ class Trainer:
         loader = DataLoader(
             self.samples, batch_sampler=keys, num_workers=workers, pin_memory=pinned, worker_init_fn=_start_worker
         )
-        for frames, truth in loader:
-            self._step(frames.to(self.device, non_blocking=True), truth.to(self.device, non_blocking=True))
+        for frames, truth in self.pace.batches(loader):
+            with self.pace.step(self.config.batch):
+                self._step(frames.to(self.device, non_blocking=True), truth.to(self.device, non_blocking=True))
             validated = self.progress.step % self.steps_per_validation == 0 or self.progress.step == self.steps
             if validated:
                 self._validate()
@@ -224,8 +228,10 @@ class Trainer:
             "val_miou": matrix.mean_iou,
         }
         ious = zip(self.contract.classes.names, matrix.scores(), strict=True)
-        self.progress.history.append(row | {f"val_iou_{name}": scores.iou for name, scores in ious})
+        row |= {f"val_iou_{name}": scores.iou for name, scores in ious}
+        self.progress.history.append(row | self.pace.figures())
         self.progress.losses = []
+        self.pace.reset()
         if (matrix.mean_iou or 0.0) > best:
             self.progress.best_epoch = row["epoch"]
             self._best = copy.deepcopy(self.averaged.module)
