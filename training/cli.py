@@ -14,15 +14,53 @@ from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.metrics import SCORE_COLUMNS, score_dict, score_rows
 from cookseg.training import STARTER
+from cookseg.training import compare as comparison
 from cookseg.training import options as config_file
 from cookseg.training.augment import AugmentConfig
 from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epochs
 
 
+@click.command(cls=console.Command, epilog="Example: cook-train compare runs/one runs/other --plot compared.png")
+@click.argument("folders", metavar="RUN...", type=console.folder_argument, nargs=-1, required=True)
+@click.option("--plot", "picture", type=console.file_path, help="PNG to draw mIoU and loss of all runs into.")
+@console.json_option
+@console.version_option
+def compare(folders: tuple[Path, ...], picture: Path | None, as_json: bool) -> None:
+    """Compare RUNs: best and last validation mIoU, the classes' IoU at the best, speed, and settings that differ.
+
+    All scores are those of the validations during training, at the network's size.
+    """
+    found = [comparison.Run.read(folder) for folder in folders]
+    if picture:
+        with console.require_extra("train"):
+            write_atomically(picture, comparison.plot(found))
+    value = {
+        "runs": [run.to_json() for run in found],
+        "differ": comparison.differences(found),
+        "plot": str(picture) if picture else None,
+    }
+    console.emit(as_json, value, lambda: console.table(*comparison.table(found)))
+
+
+class _Train(console.Command):
+    """`cook-train DATA`, and `cook-train compare` beside it; a dataset of that name is ./compare."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if args[:1] == ["compare"]:
+            return compare.make_context(f"{info_name} compare", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
+
+
 @click.command(
-    cls=console.Command,
+    cls=_Train,
     epilog="Examples: cook-train data/sets/demo -o runs/demo   |   cook-train data/sets/demo -o runs/demo --resume"
-    "   |   torchrun --nproc-per-node 2 -m cookseg.training data/sets/demo -o runs/demo",
+    "   |   torchrun --nproc-per-node 2 -m cookseg.training data/sets/demo -o runs/demo"
+    "   |   cook-train compare runs/demo runs/other (see cook-train compare --help)",
 )
 @click.argument("data", type=console.folder_argument)
 @click.option("-o", "--output", "run", type=console.folder_path, required=True, help="Folder of the run.")

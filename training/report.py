@@ -12,6 +12,7 @@ mpl.use("Agg")  # no screen on a training machine; must come before pyplot
 from matplotlib import pyplot as plt
 
 from cookseg.runtime.files import write_atomically
+from cookseg.training.compare import METRICS
 
 History = Sequence[dict[str, float | None]]
 
@@ -31,7 +32,7 @@ class Reporter:
             if name not in {"epoch", "step"} and value is not None:
                 self.writer.add_scalar(name, value, int(row["step"] or 0))
         self.writer.flush()
-        write_atomically(self.run / "metrics.csv", _csv(history).encode())
+        write_atomically(self.run / METRICS, _csv(history).encode())
 
     def close(self, history: History) -> None:
         """Draw the curves and close TensorBoard's file."""

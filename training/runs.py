@@ -24,14 +24,12 @@ from cookseg.runtime.files import write_atomically
 from cookseg.runtime.metrics import ConfusionMatrix, score_dict
 from cookseg.runtime.segmenter import Segmenter
 from cookseg.training import checkpoint, distributed
+from cookseg.training.compare import RECORD
 from cookseg.training.config import TrainConfig
 from cookseg.training.model import UNet
 from cookseg.training.report import Reporter
 from cookseg.training.samples import class_shares, fit_sample
 from cookseg.training.trainer import TorchEngine, Trainer
-
-RECORD = "run.json"
-"""In a run's folder: what it was trained on and how. Paths stay here and never travel with the model."""
 
 
 class InterruptedRunError(CooksegError):
