@@ -8,11 +8,11 @@ from click.core import ParameterSource
 
 from cookseg.data.doctor.report import require_sound
 from cookseg.runtime import console
-from cookseg.runtime.contract import Preprocessing, ResizeRule
+from cookseg.runtime.contract import ClassTable, Preprocessing, ResizeRule
 from cookseg.runtime.dataset import Layout
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.metrics import SCORE_COLUMNS, score_dict, score_rows
+from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, score_dict, score_rows
 from cookseg.training import STARTER
 from cookseg.training import compare as comparison
 from cookseg.training import options as config_file
@@ -63,7 +63,7 @@ class _Train(console.Command):
     "   |   cook-train compare runs/demo runs/other (see cook-train compare --help)",
 )
 @click.argument("data", type=console.folder_argument)
-@click.option("-o", "--output", "run", type=console.folder_path, required=True, help="Folder of the run.")
+@click.option("-o", "--output", "run", type=console.folder_path, help="Folder of the run.  [required]")
 @click.option(
     "--model",
     type=click.Choice(list(PRESETS)),
@@ -117,6 +117,13 @@ class _Train(console.Command):
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--workers", type=click.IntRange(0), help="Processes that augment.  [default: 0 on cpu, up to 8 on cuda]")
 @click.option("--no-check", is_flag=True, help="Start even if the doctor finds what would spoil the run.")
+@click.option(
+    "--find-lr",
+    "picture",
+    type=console.file_path,
+    metavar="PNG",
+    help="Train at growing learning rates for 100 steps, plot the loss, suggest an --lr, and leave no run.",
+)
 @click.option("--resume", is_flag=True, help="Continue the run in --output; all other options are its own.")
 @click.option(
     "--config",
@@ -131,20 +138,27 @@ class _Train(console.Command):
 @console.version_option
 @click.pass_context
 def main(
-    ctx: click.Context, /, data: Path, run: Path, layout: Layout, resume: bool, as_json: bool, **options: Any
+    ctx: click.Context, /, data: Path, run: Path | None, layout: Layout, resume: bool, as_json: bool, **options: Any
 ) -> None:
     """Train a U-Net on DATA/train, choose its best weights by DATA/val, and print how well they do there."""
+    picture = options.pop("picture")
+    if picture and resume:
+        raise click.UsageError("--find-lr is for a run that has not begun: leave out --resume")
+    if not (run or picture):
+        raise click.UsageError("Missing option '-o' / '--output'.")
     with console.require_extra("train"):
-        from cookseg.training import checkpoint, distributed, runs  # noqa: PLC0415 - `--help` must not need torch
+        from cookseg.training import checkpoint, distributed, lr_range, runs  # noqa: PLC0415 - `--help` must not need torch
+    run = None if picture else run
     device, workers = runs.find_device(options.pop("device")), options.pop("workers")
     check = not options.pop("no_check")
     start = checkpoint.find(options["init"]) if options["init"] else None
     options["init"] = checkpoint.digest(start) if start else ""
     if start and ctx.get_parameter_source("model") is ParameterSource.DEFAULT:
         options["model"] = checkpoint.preset(start)
-    start = run / checkpoint.LAST if resume else start
-    stored = checkpoint.load_config(run / checkpoint.LAST) if resume else None
-    layout = runs.trained_on(run)[1] if resume else layout
+    stored = None
+    if run and resume:
+        start, layout = run / checkpoint.LAST, runs.trained_on(run)[1]
+        stored = checkpoint.load_config(start)
     with distributed.joined(device) as rank:
         if check and rank == 0:
             require_sound(data, layout)
@@ -154,20 +168,32 @@ def main(
             _refuse_changes(ctx, config, stored)
             config = stored
         trainer = runs.prepare(found, run, config, device=device, start=start)
+        if not run:
+            curve = lr_range.range_test(trainer, workers or 0)
+            if rank == 0:
+                _emit_rate(as_json, picture, lr_range.suggest(curve), lr_range.plot(curve))
+            return
         if not resume and rank == 0:
             chosen = {"model": config.model, "epochs": config.epochs, "patience": config.patience}
             write_atomically(run / config_file.FILE, config_file.dump(ctx, chosen).encode())
         runs.train(trainer, found, run, workers)
-    if rank:
-        return  # the first process has the last word
-    matrix = runs.finish(found, run)
-    value = {"run": str(run), "best": str(run / checkpoint.BEST), **score_dict(matrix, found.classes)}
+    if rank == 0:
+        _emit_scores(as_json, run, found.classes, runs.finish(found, run))
+
+
+def _emit_rate(as_json: bool, picture: Path, rate: float, drawn: bytes) -> None:
+    write_atomically(picture, drawn)
+    console.emit(as_json, {"lr": rate, "plot": str(picture)}, lambda: f"plot: {picture}\nnext: --lr {rate:g}")
+
+
+def _emit_scores(as_json: bool, run: Path, classes: ClassTable, matrix: ConfusionMatrix) -> None:
+    value = {"run": str(run), "best": str(run / "best.pt"), **score_dict(matrix, classes)}
     console.emit(
         as_json,
         value,
         lambda: (
-            f"\nbest weights on {len(found.val)} validation frames:\n\n"
-            f"{console.table(score_rows(matrix, found.classes), SCORE_COLUMNS)}\n\n"
+            "\nbest weights on the validation frames:\n\n"
+            f"{console.table(score_rows(matrix, classes), SCORE_COLUMNS)}\n\n"
             f"curves: {run / 'curves.png'}\nnext: cook-export {run} -o {run / 'model.onnx'}"
         ),
     )

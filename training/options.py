@@ -12,8 +12,8 @@ from cookseg.training import STARTER
 
 FILE = "config.toml"
 """In a run's folder: the options that it was started with, and what was chosen where none was given."""
-_NOT_IN_FILES = ("config", "version", "help")
-_OF_ONE_RUN = ("output", "resume", "json", "find-lr")
+_NOT_IN_FILES = ("config", "version", "help", "find-lr")
+_OF_ONE_RUN = ("output", "resume", "json")
 
 
 def load(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:

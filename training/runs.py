@@ -75,12 +75,12 @@ class Data:
         return digest.hexdigest()
 
 
-def prepare(data: Data, run: Path, config: TrainConfig, *, device: str, start: Path | None = None) -> Trainer:
+def prepare(data: Data, run: Path | None, config: TrainConfig, *, device: str, start: Path | None = None) -> Trainer:
     """Read the data and build what trains, so that whatever spoils a run is found before it writes anything.
 
     Args:
         data: The dataset.
-        run: Folder of the run.
+        run: Folder of the run; None if there will be none.
         config: How to train; a resumed run must have the same.
         device: ``cpu`` or ``cuda``.
         start: Checkpoint to start from, None for random weights: the run's own last one continues it, of another one
@@ -90,8 +90,9 @@ def prepare(data: Data, run: Path, config: TrainConfig, *, device: str, start: P
         InputError: The folder holds a run already, or the one to continue has another configuration or data.
         DatasetError: Files cannot be read, or hold nothing to learn.
     """
-    last = checkpoint.load(start) if start == run / checkpoint.LAST else None
-    if not last and (run / checkpoint.LAST).exists():
+    own = run / checkpoint.LAST if run else None
+    last = checkpoint.load(start) if start and start == own else None
+    if own and not last and own.exists():
         raise InputError(f"{run} holds a run already: continue it with --resume, or choose another --output")
     if config.batch < distributed.size():
         raise InputError(f"--batch is {config.batch}: give each of the {distributed.size()} processes a frame or more")
@@ -102,11 +103,11 @@ def prepare(data: Data, run: Path, config: TrainConfig, *, device: str, start: P
     if last:
         if Contract.from_json(last["contract"]) != contract:
             raise InputError(
-                f"{run / checkpoint.LAST}: the data or the versions of cookseg and torch are not those that this run"
+                f"{own}: the data or the versions of cookseg and torch are not those that this run"
                 " started with; restore them, or start a new run in another --output"
             )
         trainer.load_state(last)
-        distributed.require_same(trainer.progress.step, f"{run / checkpoint.LAST}")
+        distributed.require_same(trainer.progress.step, f"{own}")
     elif start:
         trainer.start_from(_initial(start, trainer.network, contract))
     return trainer

@@ -125,15 +125,12 @@ class Trainer:
         """
         if self.finished:
             return
-        steps = range(self.progress.step, self.steps)
-        keys = Batches(len(self.samples), self.config.batch, self.config.seed, steps)
-        pinned = self.device.type == "cuda"
-        loader = DataLoader(
-            self.samples, batch_sampler=keys, num_workers=workers, pin_memory=pinned, worker_init_fn=_start_worker
-        )
-        for frames, truth in self.pace.batches(loader):
+        for frames, truth in self.pace.batches(self.batches(range(self.progress.step, self.steps), workers)):
+            rate = self.config.learning_rate(self.progress.step, self.steps)
             with self.pace.step(self.config.batch):
-                self._step(frames.to(self.device, non_blocking=True), truth.to(self.device, non_blocking=True))
+                loss = self.step(frames, truth, rate)
+            self.progress.step += 1
+            self.progress.losses.append(_finite(loss, self.progress.step, rate))
             validated = self.progress.step % self.steps_per_validation == 0 or self.progress.step == self.steps
             if validated:
                 self._validate()
@@ -142,6 +139,40 @@ class Trainer:
                 self.save(run)
             if ends:
                 return
+
+    def batches(self, steps: range, workers: int) -> Iterable[tuple[Tensor, Tensor]]:
+        """Return a loader of this process's share of every step's batch, frames and truth as `step` takes them."""
+        return DataLoader(
+            self.samples,
+            batch_sampler=Batches(len(self.samples), self.config.batch, self.config.seed, steps),
+            num_workers=workers,
+            pin_memory=self.device.type == "cuda",
+            worker_init_fn=_start_worker,
+        )
+
+    def step(self, frames: Tensor, truth: Tensor, rate: float) -> float:
+        """Do one step of the optimiser, and return the loss before it.
+
+        Args:
+            frames: (N, H, W, 3) uint8, on the CPU.
+            truth: (N, H, W) int64, on the CPU.
+            rate: The learning rate.
+        """
+        frames, truth = (x.to(self.device, non_blocking=True) for x in (frames, truth))
+        self.network.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            logits = self.parallel(frames)
+        loss = self.loss(logits.float(), truth)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), max_norm=1.0)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.averaged.update_parameters(self.network)
+        return float(loss.detach())
 
     @property
     def epoch(self) -> float:
@@ -194,25 +225,6 @@ class Trainer:
         self.optimizer.load_state_dict(run["optimizer"])
         self.scaler.load_state_dict(run["scaler"])
         self.progress = Progress(**run["progress"])
-
-    def _step(self, frames: Tensor, truth: Tensor) -> None:
-        """Do one step of the optimiser on frames (N, H, W, 3) uint8 and truth (N, H, W) int64."""
-        self.network.train()
-        rate = self.config.learning_rate(self.progress.step, self.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            logits = self.parallel(frames)
-        loss = self.loss(logits.float(), truth)
-        self.scaler.scale(loss).backward()
-        self.scaler.unscale_(self.optimizer)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), max_norm=1.0)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.averaged.update_parameters(self.network)
-        self.progress.step += 1
-        self.progress.losses.append(_finite(float(loss.detach()), self.progress.step, rate))
 
     def _validate(self) -> None:
         """Evaluate the averaged weights at the network's resolution; keep them if they are the best so far."""
