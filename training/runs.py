@@ -127,6 +127,8 @@ def train(trainer: Trainer, data: Data, run: Path, workers: int | None = None) -
     """
     if distributed.rank() == 0:
         run.mkdir(parents=True, exist_ok=True)
+        for left in run.glob(".*.tmp"):  # by a process that was killed while it wrote; as large as a checkpoint
+            left.unlink()
         _record(run, data, trainer)
     if workers is None:
         processors = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -183,9 +185,17 @@ def _read(data: Data, config: TrainConfig) -> tuple[list[Sample], list[Sample]]:
         console.note(f"{off:,} mask pixels had colours that are not exactly a class's; taken as the nearest class")
     shares = class_shares(samples[: len(data.train)], len(data.classes))
     if missing := [name for name, share in zip(data.classes.names, shares, strict=True) if share == 0]:
-        console.note(f"warning: no training pixel is {', '.join(missing)}: the model will never find it")
+        console.note(
+            f"warning: no training pixel is {', '.join(missing)}: the model will never find it, and its validation IoU"
+            " will be 0; label some, or divide the set again with cook-data split"
+        )
     if (shares > 0).sum() < 2:
         raise DatasetError(f"{data.root}: the training masks hold fewer than two classes: there is nothing to learn")
+    if config.batch > len(data.train):
+        console.note(
+            f"warning: --batch {config.batch} is larger than the training set: every step sees frames more than once;"
+            f" --batch {max(2, len(data.train))} has the same effect for less"
+        )
     return samples[: len(data.train)], samples[len(data.train) :]
 
 
