@@ -2,10 +2,8 @@
 
 import errno
 import io
-import resource
 import struct
 import zlib
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,11 +14,9 @@ from PIL import Image, ImageOps
 
 from cookseg.runtime import files
 from cookseg.runtime.containers import check_png
-from cookseg.runtime.contract import Preprocessing
-from cookseg.runtime.errors import ImageError, InputError, MaskError
+from cookseg.runtime.errors import ImageError, MaskError
 from cookseg.runtime.images import decode_image, read_image, read_mask_image
 from cookseg.runtime.png import write_png
-from cookseg.runtime.preprocess import fit, fitted_size
 
 SCENE = cv2.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8), (48, 32))
 FOUR = np.zeros((32, 48, 3), np.uint8)  # no two orientations of it are alike, and JPEG's blocks fit it
@@ -416,108 +412,3 @@ def test_indices_survive_a_palette_with_equal_entries(tmp_path):
 def test_a_truncated_palette_png_is_refused(tmp_path):
     with pytest.raises(ImageError, match="truncated"):
         mask_of(tmp_path, FILES["png-palette"][:45], indices=True)
-
-
-def spec(height, width, resize):
-    return Preprocessing(height=height, width=width, resize=resize)
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "expected"),
-    [
-        (1080, 1920, (36, 64)),
-        (1920, 1080, (48, 27)),
-        (48, 64, (48, 64)),
-        (3, 3, (48, 48)),
-        (1, 9999, (1, 64)),
-    ],
-)
-def test_letterbox_keeps_the_shape_and_pads_below_and_right(height, width, expected):
-    letterbox = spec(48, 64, "letterbox")
-    rows, columns = fitted_size(height, width, letterbox)
-    assert (rows, columns) == expected
-    fitted = fit(np.full((height, width, 3), 200, np.uint8), letterbox)
-    assert fitted.shape == (48, 64, 3)
-    assert (fitted[:rows, :columns] == 200).all()
-    assert (fitted[rows:] == (124, 116, 104)).all()  # ImageNet's mean
-    assert (fitted[:, columns:] == (124, 116, 104)).all()
-
-
-def test_stretch_fills_the_input():
-    assert fitted_size(1080, 1920, spec(48, 64, "stretch")) == (48, 64)
-    assert fit(SCENE, spec(48, 64, "stretch")).shape == (48, 64, 3)
-    assert np.array_equal(fit(SCENE, spec(32, 48, "stretch")), SCENE)
-
-
-def test_shrinking_averages_and_enlarging_interpolates():
-    board = np.zeros((128, 128, 3), np.uint8)
-    board[::4, ::4] = 160  # every sixteenth pixel: its mean is 10, while linear sampling would miss or hit
-    assert (fit(board, spec(32, 32, "stretch")) == 10).all()
-    edge = np.zeros((16, 16, 3), np.uint8)
-    edge[:, 8:] = 200
-    assert len(np.unique(fit(edge, spec(64, 64, "stretch")))) > 2
-
-
-@pytest.mark.parametrize("frame", [np.zeros((9, 9)), np.zeros((9, 9, 4), np.uint8), np.zeros((0, 9, 3), np.uint8)])
-def test_fit_refuses_what_is_no_frame(frame):
-    with pytest.raises(InputError, match="must be"):
-        fit(frame, Preprocessing())
-
-
-def test_fit_looks_at_no_pixel_statistics_and_leaves_the_frame_alone():
-    dark, before = SCENE // 64, (SCENE // 64).copy()
-    assert fit(dark, spec(16, 16, "letterbox"))[:10].max() <= 3
-    assert np.array_equal(dark, before)
-
-
-@pytest.mark.parametrize("image", [SCENE, SCENE[..., 0], SCENE[::2, ::-1]])
-def test_png_round_trip(tmp_path, image):
-    write_png(tmp_path / "a.png", image)
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), image)
-    assert np.array_equal(read_mask_image(tmp_path / "a.png"), image)
-    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
-
-
-def test_write_refuses_other_arrays(tmp_path):
-    for wrong in (SCENE.astype(float), np.dstack([SCENE, SCENE]), SCENE[:0]):
-        with pytest.raises(InputError, match=r"a\.png"):
-            write_png(tmp_path / "a.png", wrong)
-    assert not any(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("step", ["write", "sync", "rename"])
-def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step):
-    path = tmp_path / "mask.png"
-    write_png(path, SCENE)
-
-    def full(*_args):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with monkeypatch.context() as patch:
-        match step:
-            case "write":
-                resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # the file system itself stops half-way
-            case "sync":
-                patch.setattr(files.os, "fsync", full)
-            case "rename":
-                patch.setattr(Path, "replace", full)
-        try:
-            with pytest.raises(InputError, match=r"mask\.png .*(No space left|File too large).*; check"):
-                write_png(path, 255 - SCENE)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert np.array_equal(read_image(path), SCENE)
-    assert [p.name for p in tmp_path.iterdir()] == ["mask.png"]
-
-
-def test_writing_makes_the_folder(tmp_path):
-    write_png(tmp_path / "none" / "a.png", SCENE)
-    assert np.array_equal(read_image(tmp_path / "none" / "a.png"), SCENE)
-
-
-def test_writing_over_a_folder_or_below_a_file_is_named(tmp_path):
-    (tmp_path / "file").touch()
-    for path in (tmp_path / "file" / "a.png", tmp_path):
-        with pytest.raises(InputError, match="cannot be written"):
-            write_png(path, SCENE)

@@ -1,7 +1,10 @@
 """PNGs of our own: any reader gets the pixels that went in, in files no larger than other encoders'."""
 
+import errno
 import io
+import resource
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,12 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from cookseg.runtime import png
+from cookseg.runtime import files, png
 from cookseg.runtime.contract import COOKING
 from cookseg.runtime.errors import InputError
-from cookseg.runtime.images import decode_image
-from cookseg.runtime.png import encode_png
+from cookseg.runtime.images import decode_image, read_image, read_mask_image
+from cookseg.runtime.png import encode_png, write_png
 
+SCENE = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
@@ -69,3 +73,56 @@ def test_views_are_encoded_as_they_are_seen():
 def test_what_is_no_picture_is_refused(image):
     with pytest.raises(InputError, match="becomes a PNG"):
         encode_png(image)
+
+
+@pytest.mark.parametrize("image", [SCENE, SCENE[..., 0], SCENE[::2, ::-1]])
+def test_png_round_trip(tmp_path, image):
+    write_png(tmp_path / "a.png", image)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), image)
+    assert np.array_equal(read_mask_image(tmp_path / "a.png"), image)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_write_refuses_other_arrays(tmp_path):
+    for wrong in (SCENE.astype(float), np.dstack([SCENE, SCENE]), SCENE[:0]):
+        with pytest.raises(InputError, match=r"a\.png"):
+            write_png(tmp_path / "a.png", wrong)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("step", ["write", "sync", "rename"])
+def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step):
+    path = tmp_path / "mask.png"
+    write_png(path, SCENE)
+
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with monkeypatch.context() as patch:
+        match step:
+            case "write":
+                resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # the file system itself stops half-way
+            case "sync":
+                patch.setattr(files.os, "fsync", full)
+            case "rename":
+                patch.setattr(Path, "replace", full)
+        try:
+            with pytest.raises(InputError, match=r"mask\.png .*(No space left|File too large).*; check"):
+                write_png(path, 255 - SCENE)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert np.array_equal(read_image(path), SCENE)
+    assert [p.name for p in tmp_path.iterdir()] == ["mask.png"]
+
+
+def test_writing_makes_the_folder(tmp_path):
+    write_png(tmp_path / "none" / "a.png", SCENE)
+    assert np.array_equal(read_image(tmp_path / "none" / "a.png"), SCENE)
+
+
+def test_writing_over_a_folder_or_below_a_file_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "a.png", tmp_path):
+        with pytest.raises(InputError, match="cannot be written"):
+            write_png(path, SCENE)

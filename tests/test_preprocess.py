@@ -9,10 +9,10 @@ from PIL import Image
 
 from cookseg.runtime.contract import COOKING, Preprocessing
 from cookseg.runtime.dataset import Layout, Pair, read_pair
-from cookseg.runtime.errors import DatasetError, ImageError
+from cookseg.runtime.errors import DatasetError, ImageError, InputError
 from cookseg.runtime.images import decode_image
 from cookseg.runtime.png import write_png
-from cookseg.runtime.preprocess import decode_frame, fit
+from cookseg.runtime.preprocess import decode_frame, fit, fitted_size
 
 SPEC = Preprocessing(48, 64)
 
@@ -21,6 +21,13 @@ def smooth(height, width):
     """A picture of soft blobs, as unlike under any two orientations as can be."""
     coarse = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+SCENE = smooth(32, 48)
+
+
+def spec(height, width, resize):
+    return Preprocessing(height=height, width=width, resize=resize)
 
 
 def jpeg(picture, orientation=1, **options):
@@ -120,3 +127,51 @@ def test_a_pair_for_a_network_has_a_small_frame_and_a_whole_truth(tmp_path):
     write_png(tmp_path / "a.png", np.full((60, 80, 3), COOKING.colors[2], np.uint8))
     with pytest.raises(DatasetError, match=r"80x60.*640x480"):
         read_pair(pair, COOKING, Layout(), SPEC)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [
+        (1080, 1920, (36, 64)),
+        (1920, 1080, (48, 27)),
+        (48, 64, (48, 64)),
+        (3, 3, (48, 48)),
+        (1, 9999, (1, 64)),
+    ],
+)
+def test_letterbox_keeps_the_shape_and_pads_below_and_right(height, width, expected):
+    letterbox = spec(48, 64, "letterbox")
+    rows, columns = fitted_size(height, width, letterbox)
+    assert (rows, columns) == expected
+    fitted = fit(np.full((height, width, 3), 200, np.uint8), letterbox)
+    assert fitted.shape == (48, 64, 3)
+    assert (fitted[:rows, :columns] == 200).all()
+    assert (fitted[rows:] == (124, 116, 104)).all()  # ImageNet's mean
+    assert (fitted[:, columns:] == (124, 116, 104)).all()
+
+
+def test_stretch_fills_the_input():
+    assert fitted_size(1080, 1920, spec(48, 64, "stretch")) == (48, 64)
+    assert fit(SCENE, spec(48, 64, "stretch")).shape == (48, 64, 3)
+    assert np.array_equal(fit(SCENE, spec(32, 48, "stretch")), SCENE)
+
+
+def test_shrinking_averages_and_enlarging_interpolates():
+    board = np.zeros((128, 128, 3), np.uint8)
+    board[::4, ::4] = 160  # every sixteenth pixel: its mean is 10, while linear sampling would miss or hit
+    assert (fit(board, spec(32, 32, "stretch")) == 10).all()
+    edge = np.zeros((16, 16, 3), np.uint8)
+    edge[:, 8:] = 200
+    assert len(np.unique(fit(edge, spec(64, 64, "stretch")))) > 2
+
+
+@pytest.mark.parametrize("frame", [np.zeros((9, 9)), np.zeros((9, 9, 4), np.uint8), np.zeros((0, 9, 3), np.uint8)])
+def test_fit_refuses_what_is_no_frame(frame):
+    with pytest.raises(InputError, match="must be"):
+        fit(frame, Preprocessing())
+
+
+def test_fit_looks_at_no_pixel_statistics_and_leaves_the_frame_alone():
+    dark, before = SCENE // 64, (SCENE // 64).copy()
+    assert fit(dark, spec(16, 16, "letterbox"))[:10].max() <= 3
+    assert np.array_equal(dark, before)
