@@ -63,3 +63,4 @@ if __name__ == "__main__":
         result = train(target.parent, qat=sys.argv[2:] == ["--qat"])
         if rank == 0:
             torch.save(result, target)
+    distributed.end(0)
