@@ -68,6 +68,17 @@ class ImageSize(click.ParamType[tuple[int, int]]):
         return int(match[2] or match[1]), int(match[1])
 
 
+class Device(click.Choice[str]):
+    """A name of `DEVICES`, or of any other of onnxruntime's execution providers."""
+
+    def __init__(self) -> None:
+        super().__init__(DEVICES)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name."""
+        return value if str(value).endswith("ExecutionProvider") else super().convert(value, param, ctx)
+
+
 class PathOrStarter(click.Path):
     """A path, or the word `starter` for a file that comes with cookseg; ./starter is a file of that name."""
 
@@ -200,10 +211,11 @@ signature_option = click.option(
 )
 device_option = click.option(
     "--device",
-    type=click.Choice(DEVICES),
+    type=Device(),
     default="auto",
     show_default=True,
-    help="What to run on. An explicit device is used or refused (exit 4), never replaced by the CPU.",
+    help="What to run on; another of onnxruntime's execution providers by its own name. An explicit device is used or"
+    " refused (exit 4), never replaced by the CPU.",
 )
 
 

@@ -22,6 +22,7 @@ PROVIDERS = {
 """Execution provider of each device name."""
 
 DEVICES = ("auto", *PROVIDERS)
+"""Names of devices; any other execution provider has its own name, such as QNNExecutionProvider."""
 
 Mode = Literal["latency", "throughput", "background"]
 
@@ -102,7 +103,7 @@ def open_session(source: bytes, name: str, device: str, settings: Settings) -> t
 
 def _session(source: bytes, name: str, device: str, settings: Settings) -> Any:
     ort = import_onnxruntime()
-    provider = PROVIDERS[device]
+    provider = PROVIDERS.get(device, device)
     if provider not in ort.get_available_providers():
         raise DeviceError(
             f"--device {device} is not available: onnxruntime {ort.__version__} here offers"

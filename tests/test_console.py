@@ -154,7 +154,7 @@ def test_a_missing_model_leads_to_the_command_that_makes_one(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("device", ["cuda", "tensorrt", "openvino"])
+@pytest.mark.parametrize("device", ["cuda", "tensorrt", "openvino", "QNNExecutionProvider"])
 def test_an_accelerator_that_is_not_there_exits_with_4(tmp_path, monkeypatch, device):
     offers = SimpleNamespace(__version__="1.32", get_available_providers=lambda: ["CPUExecutionProvider"])
     monkeypatch.setattr(session, "import_onnxruntime", lambda: offers)

@@ -49,6 +49,13 @@ def test_fewer_bits_only_where_they_are_asked_for(opened, reduced, tf32, fp16, b
     assert json.loads(openvino["load_config"])["CPU"]["INFERENCE_PRECISION_HINT"] == bits
 
 
+def test_any_other_provider_goes_by_its_own_name(opened, monkeypatch):
+    monkeypatch.setitem(session.PROVIDERS, "qnn", "QNNExecutionProvider")  # so that the stand-in offers it
+    device, _, _ = open_session(b"", "model", "QNNExecutionProvider", Settings())
+    assert device == "QNNExecutionProvider"
+    assert list(opened[0][1]) == ["QNNExecutionProvider", "CPUExecutionProvider"]
+
+
 @pytest.mark.parametrize(
     ("mode", "threads", "spinning", "arena"),
     [("latency", 0, "0", True), ("throughput", 1, "0", True), ("background", 1, "0", False)],
