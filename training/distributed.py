@@ -66,8 +66,8 @@ def joined(device: str) -> Iterator[int]:
 def end(code: int) -> None:
     """End this process, one of several, without Python's own clearing up.
 
-    gloo's threads live on after the group is destroyed where `DistributedDataParallel` used it (torch 2.13). About one
-    process in a hundred aborted because its Python ended before them: pytorch#179291.
+    gloo's threads live on after the group is destroyed where `DistributedDataParallel` used it (torch 2.13). A process
+    may abort because its Python ends before them: pytorch#179291.
     """
     sys.stdout.flush()
     sys.stderr.flush()
