@@ -1,9 +1,6 @@
 """`cook-infer`: colour masks from frames, evaluation of a model, and what a model says of itself."""
 
-import csv
-import io
 import os
-import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,15 +11,14 @@ import cv2
 import numpy as np
 from click.core import ParameterSource
 
-from cookseg.runtime import console, installation
-from cookseg.runtime.contract import ClassTable, Contract
+from cookseg.runtime import console, installation, reports
 from cookseg.runtime.dataset import Layout, Sample, list_pairs, load_classes, read_pair
 from cookseg.runtime.engine import OnnxEngine
 from cookseg.runtime.errors import CheckFailedError, PartialFailureError
-from cookseg.runtime.evaluation import EDGE_SHARE, evaluate, require_same_classes
+from cookseg.runtime.evaluation import evaluate, require_same_classes
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.folders import Outputs, Png, in_one_folder, plan, process
-from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, format_score, score_dict, score_rows
+from cookseg.runtime.metrics import ConfusionMatrix, score_dict, score_rows
 from cookseg.runtime.segmenter import Segmenter, Upsample
 from cookseg.runtime.selftest import selftest as run_selftest
 from cookseg.runtime.session import Mode
@@ -148,7 +144,7 @@ def evaluate_command(
         near_edges = ConfusionMatrix(len(classes))
         matrix = evaluate(segmenter, samples(), near_edges)
     if csv_path:
-        write_atomically(csv_path, _csv(score_rows(matrix, classes)).encode())
+        write_atomically(csv_path, reports.scores_csv(score_rows(matrix, classes)).encode())
     value = {
         "model": str(model),
         "data": str(data),
@@ -158,8 +154,7 @@ def evaluate_command(
         **score_dict(matrix, classes),
         "near_edges": {"pixel_accuracy": near_edges.pixel_accuracy, "mean_iou": near_edges.mean_iou},
     }
-    text = format_evaluation(matrix, classes, len(pairs), sum(off_colors))
-    console.emit(as_json, value, lambda: f"{text}\n\n{_near_edges_text(near_edges)}")
+    console.emit(as_json, value, lambda: reports.evaluation(matrix, near_edges, classes, len(pairs), sum(off_colors)))
 
 
 @main.command(epilog="Examples: cook-infer info model.onnx --json   |   cook-infer info starter")
@@ -168,7 +163,7 @@ def evaluate_command(
 def info(model: Path, as_json: bool) -> None:
     """What a model is, expects and was measured at."""
     contract = OnnxEngine(model, "cpu").contract
-    console.emit(as_json, contract.to_dict(), lambda: _info_text(contract, model.stat().st_size))
+    console.emit(as_json, contract.to_dict(), lambda: reports.info(contract, model.stat().st_size))
 
 
 @main.command(epilog="Example: cook-infer selftest model.onnx --device cuda")
@@ -197,7 +192,7 @@ def selftest(model: Path, min_agreement: float, mode: Mode | None, as_json: bool
         "agreement": agreements,
         "changes": changes,
     }
-    console.emit(as_json, value, lambda: _selftest_text(value))
+    console.emit(as_json, value, lambda: reports.selftest(value))
     if min(agreements) < min_agreement:
         raise CheckFailedError(
             f"{model} on {engine.device}: {min(agreements):.3%} of a frame came out as when it was exported, at least"
@@ -223,7 +218,7 @@ def install(model: Path, folder: Path, as_json: bool, **options: Any) -> None:
     installed = installation.install(model, folder, installation.prover(**options))
     value = {"installed": installed, **_status(folder)}
     said = "installed" if installed else "already runs; nothing was changed"
-    console.emit(as_json, value, lambda: f"{model}: {said}\n\n{_status_text(value)}")
+    console.emit(as_json, value, lambda: f"{model}: {said}\n\n{reports.status(value)}")
 
 
 @main.command(epilog="Example: cook-infer rollback /opt/cooker/model")
@@ -235,7 +230,7 @@ def install(model: Path, folder: Path, as_json: bool, **options: Any) -> None:
 def rollback(folder: Path, as_json: bool, **options: Any) -> None:
     """Return to the version that ran before, if it proves itself; a second rollback undoes the first."""
     installation.rollback(folder, installation.prover(**options))
-    console.emit(as_json, _status(folder), lambda: _status_text(_status(folder)))
+    console.emit(as_json, _status(folder), lambda: reports.status(_status(folder)))
 
 
 @main.command(epilog="Example: cook-infer status /opt/cooker/model --json")
@@ -244,36 +239,10 @@ def rollback(folder: Path, as_json: bool, **options: Any) -> None:
 def status(folder: Path, as_json: bool) -> None:
     """Which versions are installed in a folder, since when, and whether their files are whole (exit 3 if not)."""
     value = _status(folder)
-    console.emit(as_json, value, lambda: _status_text(value))
+    console.emit(as_json, value, lambda: reports.status(value))
     current = value["current"]
     if not current or current["fault"]:
         raise CheckFailedError(current["fault"] if current else f"{folder}: no model is installed")
-
-
-def format_scores(matrix: ConfusionMatrix, classes: ClassTable) -> str:
-    """Write the scores of each class for people."""
-    return console.table(score_rows(matrix, classes), SCORE_COLUMNS)
-
-
-def format_evaluation(matrix: ConfusionMatrix, classes: ClassTable, frames: int, off_colors: int) -> str:
-    """Write scores and confusion matrix for people."""
-    counts = [[name, *(f"{n:,}" for n in row)] for name, row in zip(classes.names, matrix.counts, strict=True)]
-    parts = [
-        f"{frames} frames, {matrix.counts.sum():,} labelled pixels",
-        format_scores(matrix, classes),
-        console.table(counts, ["truth \\ predicted", *classes.names]),
-    ]
-    if off_colors:
-        parts.append(
-            f"{off_colors:,} mask pixels had colours that are not exactly a class's (JPEG? resized?); they were"
-            " counted as the nearest class"
-        )
-    return "\n\n".join(parts)
-
-
-def _near_edges_text(matrix: ConfusionMatrix) -> str:
-    accuracy, iou = format_score(matrix.pixel_accuracy), format_score(matrix.mean_iou)
-    return f"within {EDGE_SHARE:.1%} of the diagonal of an edge: accuracy {accuracy}, mean IoU {iou}"
 
 
 def _load(model: Path, mode: Mode, upsample: Upsample = "smooth", **options: Any) -> Segmenter:
@@ -290,55 +259,3 @@ def _status(folder: Path) -> dict[str, Any]:
         name: version and {**asdict(version), "path": str(version.path), "installed": version.installed.isoformat()}
         for name, version in (("current", current), ("previous", previous))
     }
-
-
-def _status_text(value: dict[str, Any]) -> str:
-    rows = [
-        [name, v["sha256"][:12], v["installed"][:19], format_score(v["mean_iou"]), v["fault"] or "whole"]
-        for name in ("current", "previous")
-        if (v := value[name])
-    ]
-    header = ["version", "sha256", "installed (UTC)", "val mIoU", "file"]
-    return console.table(rows, header) if rows else "nothing is installed"
-
-
-def _selftest_text(value: dict[str, Any]) -> str:
-    lines = [
-        f"frame {number} on {value['device']}: {agreement:.4%} as expected"
-        for number, agreement in enumerate(value["agreement"], 1)
-    ]
-    precision = "TF32, float16, bfloat16 allowed" if value["reduced_precision"] else "the model's own"
-    lines.append(f"precision: {precision}")
-    rows = [[str(cell) for cell in change.values()] for change in value["changes"]]
-    return "\n".join(lines + ([console.table(rows, ["frame", "expected", "found", "pixels"])] if rows else []))
-
-
-def _info_text(contract: Contract, size: int) -> str:
-    spec, provenance = contract.preprocessing, dict(contract.provenance)
-    validation, note = (provenance.pop(topic, None) for topic in ("validation", "note"))
-    colors = zip(contract.classes.names, contract.classes.colors, strict=True)
-    facts = {"note": textwrap.fill(str(note), 80)} if note else {}
-    facts |= {
-        "classes": ", ".join(f"{name} {color}" for name, color in colors),
-        "input": f"frames: uint8 (batch, {spec.height}, {spec.width}, 3) RGB; other sizes are fitted by {spec.resize}",
-        "output": "classes: uint8 (batch, height, width); scores: uint8 (batch, class, height, width)",
-        "size": f"{size / 1e6:.2f} MB",
-    } | {topic: _fact(value) for topic, value in provenance.items()}
-    width = max(len(topic) for topic in facts)
-    indent = " " * (width + 2)
-    text = "\n".join(topic.ljust(width + 2) + textwrap.indent(fact, indent).lstrip() for topic, fact in facts.items())
-    try:
-        scores = format_scores(ConfusionMatrix.of(validation["confusion_matrix"]), contract.classes)
-    except (KeyError, IndexError, TypeError, ValueError):  # nothing depends on what a model says of itself
-        return text
-    return f"{text}\n\nmeasured on its validation set:\n\n{scores}"
-
-
-def _fact(value: Any) -> str:
-    return ", ".join(f"{key} {entry}" for key, entry in value.items()) if isinstance(value, dict) else str(value)
-
-
-def _csv(rows: list[list[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows([SCORE_COLUMNS, *rows])
-    return text.getvalue()
