@@ -1,8 +1,7 @@
 """PNGs, losslessly and fast: masks are large, flat areas, which any encoder packs well and few pack quickly.
 
-libpng, behind OpenCV, tries all filters on every row and compresses with zlib: 12 ms for a 1920x1080 mask. Here every
-row is stored as its difference to the one above, which for masks is zero almost everywhere, and zlib-ng compresses:
-2 ms, and a smaller file. https://www.w3.org/TR/png-3/
+Every row is stored as its difference to the one above, which for masks is zero almost everywhere, and zlib-ng
+compresses: 2 ms for a 1920x1080 mask where OpenCV's encoder takes 12, and a smaller file. https://www.w3.org/TR/png-3/
 """
 
 import struct
@@ -24,7 +23,7 @@ except ImportError:  # a processor for which nobody has built it
 
 _GREY, _RGB, _PALETTE = 0, 2, 3  # colour types
 _UP = 2  # the filter
-_LEVEL = 2  # smaller files than level 1 and, on masks, no slower
+_LEVEL = 2  # a quarter of level 1's size on masks, for a fifth more time
 
 
 def encode_png(image: UInt8Array, palette: Sequence[Color] = ()) -> bytes:

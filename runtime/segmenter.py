@@ -81,7 +81,8 @@ class Segmenter:
 
         Args:
             model: Path of the ONNX file.
-            device: ``auto``, ``cpu``, ``cuda``, ``tensorrt``, ``openvino``, ``coreml`` or ``directml``.
+            device: ``auto``, ``cpu``, ``cuda``, ``tensorrt``, ``openvino``, ``coreml``, ``directml``, or the
+                name of another of onnxruntime's execution providers.
             mode: What to be good at: ``latency`` of a frame, ``throughput`` of calls from several threads, or
                 ``background``, which leaves processor and memory to others.
             upsample: How masks get a frame's size: ``smooth`` scales scores, ``nearest`` class indices.

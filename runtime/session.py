@@ -79,7 +79,7 @@ def open_session(source: bytes, name: str, device: str, settings: Settings) -> t
     Args:
         source: The bytes of an ONNX file.
         name: What messages call it.
-        device: A name of `DEVICES`.
+        device: A name of `DEVICES`, or of another execution provider.
         settings: How it uses the machine.
 
     Returns:
