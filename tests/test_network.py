@@ -12,7 +12,7 @@ from cookseg.runtime.dataset import Sample
 from cookseg.runtime.errors import InputError
 from cookseg.training.augment import AugmentConfig, augment
 from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
-from cookseg.training.loss import SegmentationLoss, class_weights, dice_loss
+from cookseg.training.loss import SegmentationLoss, class_weights
 from cookseg.training.model import Answer, UNet
 from cookseg.training.quantization import round_activations, round_weights, simulate_int8
 from cookseg.training.samples import Batches, TrainingSet, fit_sample
@@ -65,14 +65,47 @@ class TestLoss:
     logits = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     truth = torch.randint(0, 3, (2, 8, 8), generator=torch.Generator().manual_seed(1))
 
-    def test_dice_is_one_minus_two_overlap_over_total(self):
-        probability = self.logits.softmax(1).numpy()
+    def test_it_is_weighted_cross_entropy_plus_one_minus_dice(self):
+        weights = np.array([0.5, 1.0, 4.0])
+        probability = self.logits.double().softmax(1).numpy()
         target = np.stack([self.truth.numpy() == c for c in range(3)], 1)
+        weight = weights[self.truth]
+        entropy = -(np.log((probability * target).sum(1)) * weight).sum() / weight.sum()
         dice = [
             (2 * (probability[:, c] * target[:, c]).sum() + 1) / (probability[:, c].sum() + target[:, c].sum() + 1)
             for c in range(3)
         ]
-        assert dice_loss(self.logits.softmax(1), self.truth).item() == pytest.approx(1 - np.mean(dice), abs=1e-5)
+        loss = SegmentationLoss(torch.from_numpy(weights).float())(self.logits, self.truth)
+        assert loss.item() == pytest.approx(entropy + 1 - np.mean(dice), abs=1e-5)
+
+    @pytest.mark.parametrize("classes", [3, 5], ids=["all classes occur", "two never do"])
+    def test_its_gradient_is_that_of_autograd(self, classes):
+        torch.manual_seed(0)
+        truth, weights = self.truth.clone(), torch.rand(classes, dtype=torch.float64) + 0.1
+        truth[0, :3] = IGNORE
+        logits = 3 * torch.randn(2, classes, 8, 8, dtype=torch.float64)
+
+        def plain(logits):
+            p, known = logits.softmax(1), truth != IGNORE
+            target = torch.nn.functional.one_hot(truth.where(known, 0), classes).movedim(-1, 1) * known.unsqueeze(1)
+            mass = (p * known.unsqueeze(1)).sum((0, 2, 3)) + target.sum((0, 2, 3))
+            dice = (2 * (p * target).sum((0, 2, 3)) + 1) / (mass + 1)
+            entropy = torch.nn.functional.cross_entropy(logits, truth, weights, ignore_index=IGNORE)
+            return entropy + 1 - dice[target.sum((0, 2, 3)) > 0].mean()
+
+        gradients = []
+        for loss in (plain, lambda logits: SegmentationLoss(weights)(logits, truth)):
+            x = logits.clone().requires_grad_()
+            (2 * loss(x)).backward()
+            gradients.append(x.grad)
+        torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-9, atol=1e-12)
+
+    def test_a_batch_without_truth_costs_and_teaches_nothing(self):
+        logits = self.logits.clone().requires_grad_()
+        loss = SegmentationLoss(torch.ones(3))(logits, torch.full_like(self.truth, IGNORE))
+        loss.backward()
+        assert loss.item() == 0
+        assert not logits.grad.any()
 
     def test_pixels_without_truth_change_nothing(self):
         loss = SegmentationLoss(torch.tensor([1.0, 2.0, 3.0]))

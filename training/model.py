@@ -55,7 +55,7 @@ class UNet(nn.Module):
         for up, stage in zip(self.up, self.decoder, strict=True):
             skip = skips.pop()
             x = stage(torch.cat([skip, up(x, skip.shape[-2:])], dim=1))
-        logits: Tensor = self.head(x).float()  # (N, C, ceil(H / stem), ceil(W / stem))
+        logits: Tensor = self.head(x).float().contiguous()  # (N, C, ceil(H / stem), ceil(W / stem))
         return logits if logits.shape[-2:] == size else F.interpolate(logits, size, mode="bilinear")
 
 
