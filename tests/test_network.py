@@ -1,6 +1,10 @@
 """The pieces of training: the network at any size, the loss against plain formulas, batches, augmentation, rounding."""
 
 import copy
+import mmap
+import resource
+import tempfile
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
@@ -15,9 +19,10 @@ from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
 from cookseg.training.loss import SegmentationLoss, class_weights
 from cookseg.training.model import Answer, UNet
 from cookseg.training.quantization import round_activations, round_weights, simulate_int8
-from cookseg.training.samples import Batches, TrainingSet, fit_sample
+from cookseg.training.samples import Batches, TrainingSet, fit_sample, memory_mapped
 
 TINY = UNetConfig(widths=(8, 16), stem=2)
+NONE = AugmentConfig(**{field.name: 0 for field in fields(AugmentConfig)})
 
 
 def network(config=TINY, classes=3):
@@ -151,7 +156,7 @@ class TestAugmentation:
         truth = np.zeros((64, 64), np.uint8)
         cv2.circle(truth, (40, 24), 12, 1, -1)
         frame = np.repeat(truth[..., None] * 255, 3, 2)
-        config = AugmentConfig(light=0, blur=0, noise=0, jpeg=0, paste=0)
+        config = AugmentConfig(light=0, steam=0, glare=0, blur=0, noise=0, jpeg=0, paste=0)
         for seed in range(20):
             moved, label = augment((frame, truth), (frame, truth), config, np.random.default_rng(seed))
             inner = cv2.erode(label, np.ones((3, 3), np.uint8)) == 1
@@ -169,20 +174,72 @@ class TestAugmentation:
         labels = np.zeros((32, 32), np.uint8)
         labels[8:20, 8:20] = 2
         donor = np.repeat(labels[..., None] * 100, 3, 2), labels
-        still = AugmentConfig(rotation=0, zoom=0, shift=0, flip=0, paste=1, light=0, blur=0, noise=0, jpeg=0)
+        still = replace(NONE, paste=1)
         frame, truth = augment(blank, donor, still, np.random.default_rng(0))
         assert np.array_equal(truth, labels)
         assert (frame[12:16, 12:16] >= 199).all()
         assert (frame[24:] == 0).all()
         assert np.array_equal(augment(donor, blank, still, np.random.default_rng(0))[1], labels)
 
+    def test_a_window_is_a_part_of_the_frame_anywhere(self):
+        frame = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
+        sample, corners = (frame, frame[..., 0]), set()
+        for seed in range(200):
+            part, truth = augment(sample, sample, NONE, np.random.default_rng(seed), (12, 20))
+            at = [
+                (y, x)
+                for y in range(5)
+                for x in range(5)
+                if np.array_equal(truth, frame[y : y + 12, x : x + 20, 0])
+                and np.abs(part.astype(int) - frame[y : y + 12, x : x + 20]).max() <= 1
+            ]
+            assert len(at) == 1
+            corners.update(at)
+        assert len(corners) == 25
+
+    def test_steam_and_glare_only_whiten(self):
+        frame = np.full((32, 48, 3), (40, 80, 120), np.uint8)
+        for config in (replace(NONE, steam=1), replace(NONE, glare=1)):
+            changed, _ = augment((frame, frame[..., 0]), (frame, frame[..., 0]), config, np.random.default_rng(0))
+            assert (changed >= frame - 1).all()
+            assert changed.max() > 130
+            assert changed.std(axis=(0, 1)).min() > 3  # in places, not everywhere alike
+
     def test_zero_ranges_change_nothing(self):
         frame = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-        none = AugmentConfig(rotation=0, zoom=0, shift=0, flip=0, paste=0, light=0, blur=0, noise=0, jpeg=0)
         sample = frame, frame[..., 0]
-        same, truth = augment(sample, sample, none, np.random.default_rng(0))
+        same, truth = augment(sample, sample, NONE, np.random.default_rng(0))
         assert np.abs(same.astype(int) - frame).max() <= 1  # the rounding of the light table
         assert np.array_equal(truth, frame[..., 0])
+
+
+class TestMemoryMappedSamples:
+    """Frames and truths in a file without a name."""
+
+    @pytest.fixture
+    def samples(self):
+        pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3), np.uint8)
+        return [Sample(frame, frame[..., 0] % 3, number) for number, frame in enumerate(pixels)]
+
+    def test_they_are_what_they_were_and_not_in_memory(self, samples):
+        kept = memory_mapped(iter(samples), 4)
+        for sample, before in zip(kept, samples, strict=True):
+            assert np.array_equal(sample.frame, before.frame)
+            assert np.array_equal(sample.truth, before.truth)
+            assert sample.off_colors == before.off_colors
+            assert sample.frame.flags.c_contiguous
+            assert isinstance(sample.frame.base.base, mmap.mmap)
+            assert sample.truth.base.base is kept[0].frame.base.base
+
+    def test_a_full_disk_is_an_error_before_anything_is_written(self, samples, tmp_path, monkeypatch):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400, hard))
+        try:
+            with pytest.raises(InputError, match=rf"{tmp_path}: .*frames take 0 MB.* TMPDIR"):
+                memory_mapped(iter(samples), 4)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_fitted_samples_ignore_their_padding():
@@ -203,10 +260,11 @@ def test_the_learning_rate_rises_then_falls_to_nothing():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("model", "vgg"), ("epochs", 0), ("batch", 1), ("lr", float("nan")), ("precision", "int8")]
+    ("field", "value"),
+    [("model", "vgg"), ("epochs", 0), ("batch", 1), ("lr", float("nan")), ("precision", "int8"), ("crop", (64, 300))],
 )
 def test_a_bad_configuration_names_field_and_value(field, value):
-    with pytest.raises(InputError, match=f"{field} is .*{value}"):
+    with pytest.raises(InputError, match=f"{field} is .*{'300x64' if field == 'crop' else value}"):
         TrainConfig(**{field: value})
 
 

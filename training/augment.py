@@ -2,7 +2,8 @@
 
 From above a pan has no up or down, so flips and rotations are frames that could have been; but a rig is fixed, and its
 camera often looks in a little from the side, so rotation and zoom are moderate. Light in a kitchen changes in
-brightness, contrast and colour temperature, lenses fog, sensors are noisy and streams are compressed.
+brightness, contrast and colour temperature, steam rises, lamps glare, lenses fog, sensors are noisy and streams are
+compressed.
 
 Own code on OpenCV because the maintained libraries do not fit: they bring a second OpenCV into the environment or work
 on float tensors after the point at which the contract wants uint8.
@@ -29,9 +30,12 @@ class AugmentConfig:
         rotation: Largest rotation in degrees, either way.
         zoom: Largest zoom in or out, as the natural logarithm of the factor.
         shift: Largest shift, as a share of the frame's size.
-        flip: Probability of a horizontal and, apart from it, of a vertical flip.
+        flip: Probability of a horizontal flip.
+        vertical_flip: Probability, apart from it, of a vertical flip.
         paste: Probability that a class of another frame is pasted in.
         light: Largest relative change of brightness, contrast, gamma and of the red and blue gains.
+        steam: Probability of drifts of steam.
+        glare: Probability of a bright spot, a lamp's reflection.
         blur: Probability of a defocus blur.
         noise: Probability of sensor noise.
         jpeg: Probability of compression artefacts.
@@ -41,14 +45,23 @@ class AugmentConfig:
     zoom: float = 0.25
     shift: float = 0.1
     flip: float = 0.5
+    vertical_flip: float = 0.5
     paste: float = 0.5
     light: float = 0.2
+    steam: float = 0.1
+    glare: float = 0.1
     blur: float = 0.15
     noise: float = 0.2
     jpeg: float = 0.15
 
 
-def augment(sample: Pixels, donor: Pixels, config: AugmentConfig, rng: np.random.Generator) -> Pixels:
+def augment(
+    sample: Pixels,
+    donor: Pixels,
+    config: AugmentConfig,
+    rng: np.random.Generator,
+    window: tuple[int, int] | None = None,
+) -> Pixels:
     """Change a frame and its class map the way another frame of the rig could be.
 
     Args:
@@ -56,20 +69,24 @@ def augment(sample: Pixels, donor: Pixels, config: AugmentConfig, rng: np.random
         donor: Another frame, of the same size, and its class map.
         config: Ranges of the changes.
         rng: The only source of chance.
+        window: Height and width of a random window to cut out, H and W at most; None for the whole frame.
 
     Returns:
-        The changed frame and class map, of the same size.
+        The changed frame and class map, of the window's size.
     """
-    frame, truth = _move(sample, config, rng)
+    height, width = window or sample[1].shape
+    frame, truth = _move(sample, (height, width), config, rng)
     if rng.random() < config.paste:
-        frame, truth = _paste((frame, truth), _move(donor, config, rng), rng)
-    return _degrade(_relight(frame, config, rng), config, rng), truth
+        frame, truth = _paste((frame, truth), _move(donor, (height, width), config, rng), rng)
+    return _degrade(_veil(_relight(frame, config, rng), config, rng), config, rng), truth
 
 
-def _move(sample: Pixels, config: AugmentConfig, rng: np.random.Generator) -> Pixels:
+def _move(sample: Pixels, window: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Pixels:
     frame, truth = sample
     matrix = _affine(frame.shape[0], frame.shape[1], config, rng)
-    size = (frame.shape[1], frame.shape[0])
+    size = window[::-1]
+    if window != truth.shape:
+        matrix[:, 2] -= rng.integers(0, np.subtract(truth.shape, window) + 1)[::-1]
     # reflection keeps the statistics of the frame where black corners would teach a shortcut
     frame = cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     truth = cv2.warpAffine(truth, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
@@ -98,8 +115,8 @@ def _affine(height: int, width: int, config: AugmentConfig, rng: np.random.Gener
     factor = np.exp(rng.uniform(-config.zoom, config.zoom))
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, factor)
     matrix[:, 2] += rng.uniform(-config.shift, config.shift, 2) * (width, height)
-    for row, extent in enumerate((width, height)):
-        if rng.random() < config.flip:
+    for row, (extent, probability) in enumerate(((width, config.flip), (height, config.vertical_flip))):
+        if rng.random() < probability:
             matrix[row] = -matrix[row]
             matrix[row, 2] += extent - 1
     return matrix
@@ -112,6 +129,21 @@ def _relight(frame: UInt8Array, config: AugmentConfig, rng: np.random.Generator)
     gains = np.exp([warmth / 2, tint / 4, -warmth / 2])  # red against blue is the colour temperature
     table = np.clip(levels[:, None] * gains * 255, 0, 255).astype(np.uint8)
     return cv2.LUT(frame, table[:, None])
+
+
+def _veil(frame: UInt8Array, config: AugmentConfig, rng: np.random.Generator) -> UInt8Array:
+    height, width = frame.shape[:2]
+    light = np.zeros((height, width), np.float32)  # 0 leaves the frame, 1 is white
+    if rng.random() < config.steam:
+        drifts = rng.random((4, 4), np.float32) * rng.uniform(0.2, 0.7)
+        light += cv2.resize(drifts, (width, height), interpolation=cv2.INTER_CUBIC)
+    if rng.random() < config.glare:
+        y, x = (np.arange(size, dtype=np.float32) - rng.uniform(0, size) for size in (height, width))
+        radii = rng.uniform(0.02, 0.15, 2) * max(height, width)
+        light += np.exp(-((y[:, None] / radii[0]) ** 2) - (x / radii[1]) ** 2) * rng.uniform(0.4, 1.2)
+    if not light.any():
+        return frame
+    return (frame + np.clip(light, 0, 1)[..., None] * (255 - frame)).astype(np.uint8)
 
 
 def _degrade(frame: UInt8Array, config: AugmentConfig, rng: np.random.Generator) -> UInt8Array:

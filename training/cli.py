@@ -19,6 +19,13 @@ from cookseg.training import options as config_file
 from cookseg.training.augment import AugmentConfig
 from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epochs
 
+FLIPS = {"both": (0.5, 0.5), "horizontal": (0.5, 0.0), "none": (0.0, 0.0)}
+"""Probabilities of a horizontal and of a vertical flip."""
+_PARTS = {"imgsz": "preprocessing", "resize": "preprocessing"} | dict.fromkeys(
+    ("rotation", "flips", "zoom", "paste"), "augment"
+)
+"""Options that are part of a field of another name in `TrainConfig`."""
+
 
 @click.command(cls=console.Command, epilog="Example: cook-train compare runs/one runs/other --plot compared.png")
 @click.argument("folders", metavar="RUN...", type=console.folder_argument, nargs=-1, required=True)
@@ -94,6 +101,28 @@ class _Train(console.Command):
     show_default=True,
     help="Largest random rotation in degrees, on top of flips; 180 for a camera that hangs anyhow.",
 )
+@click.option(
+    "--flips",
+    type=click.Choice(list(FLIPS)),
+    default="both",
+    show_default=True,
+    help="Random flips: both for a camera above a pan, horizontal for one that looks ahead.",
+)
+@click.option(
+    "--zoom",
+    type=click.FloatRange(0, 1),
+    default=0.25,
+    show_default=True,
+    help="Random zoom; 0.25 is 78 to 128 %.",
+)
+@click.option(
+    "--paste",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Probability that a class of another frame is pasted in.",
+)
+@click.option("--crop", type=console.ImageSize(), help="Train on random windows of this size.  [default: whole frames]")
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -203,11 +232,13 @@ def _config(options: dict[str, Any], examples: int) -> TrainConfig:
     height, width = options.pop("imgsz")
     epochs = options.pop("epochs") or default_epochs(examples)
     patience = options.pop("patience")
+    flip, vertical_flip = FLIPS[options.pop("flips")]
+    augment = {name: options.pop(name) for name in ("rotation", "zoom", "paste")}
     return TrainConfig(
         epochs=epochs,
         patience=max(10, epochs // 3) if patience is None else patience,
         preprocessing=Preprocessing(height, width, options.pop("resize")),
-        augment=AugmentConfig(rotation=options.pop("rotation")),
+        augment=AugmentConfig(flip=flip, vertical_flip=vertical_flip, **augment),
         **options,
     )
 
@@ -215,7 +246,7 @@ def _config(options: dict[str, Any], examples: int) -> TrainConfig:
 def _refuse_changes(ctx: click.Context, given: TrainConfig, stored: TrainConfig) -> None:
     """Refuse an option that is given to a resumed run, here or in a file, and contradicts the run's own."""
     for name in ctx.params:
-        field = {"imgsz": "preprocessing", "resize": "preprocessing", "rotation": "augment"}.get(name, name)
+        field = _PARTS.get(name, name)
         explicit = ctx.get_parameter_source(name) in {ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP}
         if explicit and hasattr(stored, field) and getattr(given, field) != getattr(stored, field):
             raise InputError(

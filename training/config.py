@@ -56,6 +56,7 @@ class TrainConfig:
         init: SHA-256 of the checkpoint that the first weights come from; empty for random weights.
         precision: ``auto`` is bfloat16 or float16 autocast where the device has it, ``float32`` never.
         preprocessing: Size and resize rule of the network's input.
+        crop: Height and width of the random windows that a step sees of the frames; None for whole frames.
         augment: Ranges of the augmentation.
     """
 
@@ -72,6 +73,7 @@ class TrainConfig:
     init: str = ""
     precision: Precision = "auto"
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    crop: tuple[int, int] | None = None
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
@@ -86,6 +88,12 @@ class TrainConfig:
             raise InputError(f"lr is {self.lr} and weight_decay {self.weight_decay}; they must be positive numbers")
         if not (0 <= self.warmup < 1 and 0 <= self.average < 1):
             raise InputError(f"warmup is {self.warmup} and average {self.average}; both must be in 0 to 1")
+        height, width = self.preprocessing.height, self.preprocessing.width
+        if self.crop and (self.crop[0] > height or self.crop[1] > width):
+            raise InputError(
+                f"crop is {self.crop[1]}x{self.crop[0]}, larger than the frames at the network's size, which is"
+                f" {width}x{height}: choose a smaller --crop, or a larger --imgsz"
+            )
 
     def learning_rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step: linear warm-up, then half a cosine down to 0."""

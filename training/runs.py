@@ -28,7 +28,7 @@ from cookseg.training.compare import RECORD
 from cookseg.training.config import TrainConfig
 from cookseg.training.model import UNet
 from cookseg.training.report import Reporter
-from cookseg.training.samples import class_shares, fit_sample
+from cookseg.training.samples import class_shares, fit_sample, memory_mapped
 from cookseg.training.trainer import TorchEngine, Trainer
 
 
@@ -180,7 +180,7 @@ def _read(data: Data, config: TrainConfig) -> tuple[list[Sample], list[Sample]]:
     """Decode all pairs and bring them to the network's size; whatever spoils the run is found before it starts."""
     spec, pairs = config.preprocessing, data.train + data.val
     with console.progress(data.read(pairs, spec), "decoding", len(pairs)) as bar:
-        samples = [fit_sample(sample, spec) for sample in bar]
+        samples = memory_mapped((fit_sample(sample, spec) for sample in bar), len(pairs))
     if off := sum(sample.off_colors for sample in samples):
         console.note(f"{off:,} mask pixels had colours that are not exactly a class's; taken as the nearest class")
     shares = class_shares(samples[: len(data.train)], len(data.classes))

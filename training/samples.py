@@ -1,10 +1,14 @@
-"""The training set in memory: every pair decoded once, resized by the contract, augmented afresh each time it is seen.
+"""The training set: every pair decoded once, resized by the contract, augmented afresh each time it is seen.
 
 A training example is a pure function of (seed, epoch, index). Order and augmentation therefore do not depend on the
 number of workers, and a resumed run sees what the uninterrupted one would have seen.
 """
 
+import mmap
+import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from typing import IO
 
 import cv2
 import numpy as np
@@ -13,6 +17,7 @@ from torch.utils.data import Dataset
 
 from cookseg.runtime.contract import IGNORE, Preprocessing
 from cookseg.runtime.dataset import Sample
+from cookseg.runtime.errors import InputError
 from cookseg.runtime.images import UInt8Array
 from cookseg.runtime.preprocess import fit, fitted_size
 from cookseg.training import distributed
@@ -31,12 +36,56 @@ def fit_sample(sample: Sample, spec: Preprocessing) -> Sample:
     return Sample(fit(sample.frame, spec), truth, sample.off_colors)
 
 
+def memory_mapped(samples: Iterable[Sample], count: int) -> list[Sample]:
+    """Keep samples of one size in a file instead of memory, and give them back as views into it.
+
+    The system holds as much of the file in memory as there is room for, once for all processes. The file has no name,
+    and goes when the last process does, a killed one too. It lies in the system's folder for temporary files.
+
+    Args:
+        samples: What `fit_sample` gave.
+        count: How many they are.
+
+    Raises:
+        InputError: The disk is full.
+    """
+    kept: list[Sample] = []
+    with tempfile.TemporaryFile() as file:
+        for sample in samples:
+            if not kept:
+                shapes = {"frame": sample.frame.shape, "truth": sample.truth.shape}
+                record = np.dtype([(name, np.uint8, shape) for name, shape in shapes.items()])
+                _reserve(file, record.itemsize * count)
+                pixels = np.ndarray(count, record, mmap.mmap(file.fileno(), record.itemsize * count))
+            frame, truth = pixels["frame"][len(kept)], pixels["truth"][len(kept)]
+            frame[:], truth[:] = sample.frame, sample.truth
+            kept.append(Sample(frame, truth, sample.off_colors))
+    return kept
+
+
+def _reserve(file: IO[bytes], size: int) -> None:
+    """Make a file so large, before anything is mapped: the system kills a process that writes where no room is left."""
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        raise InputError(
+            f"{folder}: {error.strerror}: the decoded frames take {size / 1e6:,.0f} MB; make room, name another folder"
+            " by the environment variable TMPDIR, or choose a smaller --imgsz"
+        ) from error
+
+
 class TrainingSet(Dataset[tuple[UInt8Array, npt.NDArray[np.int64]]]):
     """Augmented examples by `Key`: frame (H, W, 3) uint8 and truth (H, W) int64, as torch's losses want it."""
 
-    def __init__(self, samples: Sequence[Sample], config: AugmentConfig, seed: int) -> None:
-        """Keep samples that `fit_sample` brought to one size."""
-        self.samples, self.config, self.seed = samples, config, seed
+    def __init__(
+        self, samples: Sequence[Sample], config: AugmentConfig, seed: int, crop: tuple[int, int] | None = None
+    ) -> None:
+        """Keep samples that `fit_sample` brought to one size, to give random windows of (height, width) ``crop``."""
+        self.samples, self.config, self.seed, self.crop = samples, config, seed, crop
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -44,7 +93,7 @@ class TrainingSet(Dataset[tuple[UInt8Array, npt.NDArray[np.int64]]]):
     def __getitem__(self, key: Key) -> tuple[UInt8Array, npt.NDArray[np.int64]]:
         rng = np.random.default_rng([self.seed, *key])
         sample, donor = self.samples[key[1]], self.samples[int(rng.integers(len(self.samples)))]
-        frame, truth = augment((sample.frame, sample.truth), (donor.frame, donor.truth), self.config, rng)
+        frame, truth = augment((sample.frame, sample.truth), (donor.frame, donor.truth), self.config, rng, self.crop)
         return frame, truth.astype(np.int64)
 
 

@@ -7,6 +7,7 @@ that was interrupted at any step continues to the same weights, bit by bit on th
 import copy
 import math
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -92,7 +93,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config, self.contract, self.val = config, contract, val
         self.device = torch.device(device)
-        self.samples = TrainingSet(samples, config.augment, config.seed)
+        self.samples = TrainingSet(samples, config.augment, config.seed, config.crop)
         self.network = UNet(PRESETS[config.model], len(contract.classes), contract.preprocessing)
         self.network.to(self.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
@@ -146,6 +147,9 @@ class Trainer:
             self.samples,
             batch_sampler=Batches(len(self.samples), self.config.batch, self.config.seed, steps),
             num_workers=workers,
+            multiprocessing_context="fork"
+            if workers and sys.platform == "linux"
+            else None,  # frames are not copied then
             pin_memory=self.device.type == "cuda",
             worker_init_fn=_start_worker,
         )
