@@ -5,6 +5,7 @@ for the gate on the validation set to hold, and no more than half of them.
 """
 
 import contextlib
+import copy
 import io
 import platform
 import tempfile
@@ -101,6 +102,8 @@ class Quantizer:
         self.probe: UInt8Array = frames[held_out] if held_out.any() else frames
         self.model = _prepared(model)
         self.layers = [node.name for node in self.model.graph.node if node.op_type == "Conv"]
+        # from here on all is in float: rounding what is enlarged would cost time, and detail
+        self._enlarging = [n.name for n in self.model.graph.node if n.op_type == "Resize" and "logits" in n.output]
         self._expected = self._logits(self.model)
 
     def ranges(self, method: Calibration) -> Any:
@@ -130,9 +133,9 @@ class Quantizer:
             reduce_range=self.target.reduce_range,
             weight_qType=QuantType.QInt8,
             activation_qType=self.target.activations,
-            tensors_range=ranges,
+            tensors_range=copy.deepcopy(ranges),  # it takes a Relu's range for the convolution before it
             nodes_to_quantize=[],
-            nodes_to_exclude=self._with_neighbours(in_float),
+            nodes_to_exclude=[*self._with_neighbours(in_float), *self._enlarging],
             op_types_to_quantize=_OPERATORS,
             extra_options={"ActivationSymmetric": self.target.symmetric},
         )
@@ -226,10 +229,11 @@ def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model that computes in float16 from the normalised frame on; inputs and outputs keep their types."""
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415 - slow to import
 
-    normalisation = [node.name for node in model.graph.node[:6] if node.op_type in _NORMALISATION]
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    result = ONNXModel(convert_float_to_float16(copy, keep_io_types=True, node_block_list=normalisation))
+    kept = [node.name for node in model.graph.node[:6] if node.op_type in _NORMALISATION]
+    kept += [node.name for node in model.graph.node if node.op_type in {"Exp", "ReduceSum"}]  # float16 ends at e^-17
+    plain = onnx.ModelProto()
+    plain.CopyFrom(model)
+    result = ONNXModel(convert_float_to_float16(plain, keep_io_types=True, node_block_list=kept))
     result.topological_sort()
     half: onnx.ModelProto = result.model
     return half

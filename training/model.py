@@ -42,6 +42,10 @@ class UNet(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map frames (N, H, W, 3) uint8 RGB to logits (N, C, H, W) float32."""
+        return enlarged(self.coarse_logits(frames), frames.shape[1:3])
+
+    def coarse_logits(self, frames: Tensor) -> Tensor:
+        """Map frames (N, H, W, 3) uint8 RGB to logits (N, C, ceil(H / stem), ceil(W / stem)) float32."""
         size = frames.shape[1:3]
         rows = frames.flatten(2).float()  # (N, H, 3 W): onnxruntime is slow where it must repeat three numbers
         rows = (rows - self.mean.repeat(size[1])) / self.std.repeat(size[1])
@@ -55,14 +59,19 @@ class UNet(nn.Module):
         for up, stage in zip(self.up, self.decoder, strict=True):
             skip = skips.pop()
             x = stage(torch.cat([skip, up(x, skip.shape[-2:])], dim=1))
-        logits: Tensor = self.head(x).float().contiguous()  # (N, C, ceil(H / stem), ceil(W / stem))
-        return logits if logits.shape[-2:] == size else F.interpolate(logits, size, mode="bilinear")
+        logits: Tensor = self.head(x).float().contiguous()
+        return logits
+
+
+def enlarged(logits: Tensor, size: torch.Size) -> Tensor:
+    """Scale logits (N, C, h, w) to a size (H, W)."""
+    return logits if logits.shape[-2:] == size else F.interpolate(logits, size, mode="bilinear")
 
 
 class Answer(nn.Module):
     """A network with everything that an exported file can give, `cookseg.training.config.ANSWERS`."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: UNet) -> None:
         super().__init__()
         self.network = network
 
@@ -71,12 +80,14 @@ class Answer(nn.Module):
 
         Returns:
             Classes uint8 (N, H, W), probabilities times 255 uint8 (N, C, H, W), the largest of them uint8 (N, H, W),
-            and logits float32 (N, C, H, W).
+            and logits float32 (N, C, H, W), to which a number was added that is the same for all classes of a pixel.
         """
-        logits = self.network(frames)
-        # softmax in parts: onnxruntime's own takes a seventh of an edge model's time, because its rows are C long
-        odds = (logits - logits.amax(1, keepdim=True)).exp()
-        scores = (odds / odds.sum(1, keepdim=True) * 255).round().to(torch.uint8)
+        # softmax in parts, because onnxruntime's own is slow where rows are but C long; and what keeps exp from
+        # overflow is subtracted where an edge model's logits are small: interpolated, no logit is above 0 either
+        logits = self.network.coarse_logits(frames)
+        logits = enlarged(logits - logits.amax(1, keepdim=True), frames.shape[1:3])
+        odds = logits.exp()
+        scores = (odds / (odds.sum(1, keepdim=True) / 255) + 0.5).to(torch.uint8)  # rounded, by what truncates
         return logits.argmax(1).to(torch.uint8), scores, scores.amax(1), logits
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -43,7 +43,7 @@ SECONDS_BETWEEN_SAVES = 15
 class TorchEngine:
     """Computes a network with torch, as `cookseg.runtime.engine.Engine` does with onnxruntime."""
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    def __init__(self, network: UNet) -> None:
         """Wrap a network; it is used on the device where it is, in evaluation mode."""
         self.answer = Answer(network).eval()
         self.device = next(network.parameters()).device
@@ -232,7 +232,7 @@ class Trainer:
 
     def _validate(self) -> None:
         """Evaluate the averaged weights at the network's resolution; keep them if they are the best so far."""
-        segmenter = Segmenter(self.contract, TorchEngine(self.averaged.module))
+        segmenter = Segmenter(self.contract, TorchEngine(cast(UNet, self.averaged.module)))
         counts = torch.from_numpy(evaluate(segmenter, distributed.share(self.val)).counts)
         matrix = ConfusionMatrix.of(distributed.total(counts.to(self.device)).cpu().numpy())
         best = self.progress.best_miou
