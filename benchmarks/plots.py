@@ -10,6 +10,7 @@ mpl.use("Agg")  # no screen needed; must come before pyplot
 from matplotlib import pyplot as plt
 
 if TYPE_CHECKING:
+    from cookseg.benchmarks.camvid import Result
     from cookseg.benchmarks.soak import Sample
 
 
@@ -28,6 +29,24 @@ def draw_soak(samples: Sequence["Sample"]) -> bytes:
         ax.grid(alpha=0.3)
     axes[-1].set(xlabel="predictions")
     axes[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    plt.close(figure)
+    return data.getvalue()
+
+
+def draw_tradeoff(results: Sequence["Result"], milliseconds: dict[str, float]) -> bytes:
+    """Draw mIoU over latency, one point for each model and seed; return a PNG."""
+    figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for name in dict.fromkeys(result.model for result in results):
+        runs = [result for result in results if result.model == name]
+        times = [milliseconds[name]] * len(runs)
+        (points,) = ax.plot(times, [100 * run.val for run in runs], "o", label=f"{name}, validation")
+        ax.plot(times, [100 * run.test for run in runs], "s", color=points.get_color(), label=f"{name}, test")
+    ax.axvline(milliseconds["classic"], color="tab:gray", linestyle=":", label="latency of classic in int8")
+    ax.set(xscale="log", xlabel="network alone, one frame, ms", ylabel="mIoU, %")
+    ax.grid(alpha=0.3, which="both")
+    ax.legend(fontsize="small")
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
     plt.close(figure)

@@ -20,6 +20,7 @@ from cookseg.runtime.engine import OUTPUTS, Engine, OnnxEngine
 from cookseg.runtime.errors import CheckFailedError, DeviceError, InputError
 from cookseg.runtime.evaluation import evaluate, require_same_classes
 from cookseg.runtime.files import write_atomically
+from cookseg.runtime.images import UInt8Array
 from cookseg.runtime.metrics import ConfusionMatrix, score_dict
 from cookseg.runtime.seal import seal, signer
 from cookseg.runtime.segmenter import Segmenter
@@ -74,6 +75,27 @@ def export(
     content, report = job.run()
     write_atomically(output, seal(content, sign))
     return report
+
+
+def median_latency(models: dict[str, tuple[bytes, UInt8Array]], device: str) -> dict[str, float]:
+    """Return the median seconds of one run of each model, all timed in turn, each in a process of its own.
+
+    Args:
+        models: Files and the batch (1, H, W, 3) uint8 to give each, by name.
+        device: ``cpu`` or ``cuda``.
+    """
+    medians: dict[str, list[float]] = {name: [] for name in models}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (content, frame) in enumerate(models.values()):
+            Path(folder, f"{number}.onnx").write_bytes(content)
+            np.save(Path(folder, f"{number}.npy"), frame)
+        for _ in range(_ROUNDS):
+            for number, name in enumerate(models):
+                paths = [str(Path(folder, f"{number}{suffix}")) for suffix in (".onnx", ".npy")]
+                command = [sys.executable, "-c", _LATENCY, paths[0], device, paths[1]]
+                result = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+                medians[name].append(float(result.stdout))
+    return {name: float(np.median(seconds)) for name, seconds in medians.items()}
 
 
 class _Export:
@@ -161,20 +183,12 @@ class _Export:
         return self.quantized.model
 
     def _measure_latency(self) -> None:
-        """Note each graph's median latency for one frame, all measured in turn, each in a process of its own."""
+        """Note each graph's latency for one frame."""
         console.note("measuring latency ...")
-        medians: dict[str, list[float]] = {name: [] for name in self.graphs}
-        with tempfile.TemporaryDirectory() as folder:
-            frame = Path(folder, "frame.npy")
-            np.save(frame, self.inputs[check.REAL][:1])
-            for name, model in self.graphs.items():
-                Path(folder, name).write_bytes(self._content(model))
-            for name in [*self.graphs] * _ROUNDS:
-                command = [sys.executable, "-c", _LATENCY, str(Path(folder, name)), self.device, str(frame)]
-                result = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-                medians[name].append(float(result.stdout))
-        for name, seconds in medians.items():
-            self.stages[name] = replace(self.stages[name], milliseconds=float(np.median(seconds)) * 1000)
+        frame = self.inputs[check.REAL][:1]
+        models = {name: (self._content(model), frame) for name, model in self.graphs.items()}
+        for name, seconds in median_latency(models, self.device).items():
+            self.stages[name] = replace(self.stages[name], milliseconds=seconds * 1000)
 
     def _file(self, stage: str, precision: str) -> bytes:
         """Return the bytes of the file, with contract and golden vectors, after a last look at what is in it."""

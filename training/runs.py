@@ -130,10 +130,13 @@ def train(trainer: Trainer, data: Data, run: Path, workers: int | None = None) -
         for left in run.glob(".*.tmp"):  # by a process that was killed while it wrote; as large as a checkpoint
             left.unlink()
         _record(run, data, trainer)
-    if workers is None:
-        processors = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        workers = min(8, max(1, processors)) if trainer.device.type == "cuda" else 0
-    _fit(trainer, run, workers)
+    _fit(trainer, run, default_workers(trainer.device.type) if workers is None else workers)
+
+
+def default_workers(device: str) -> int:
+    """Return how many processes augment: on a CPU none, they would take the cores from the one that trains."""
+    processors = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return min(8, max(1, processors)) if device == "cuda" else 0
 
 
 def finish(data: Data, run: Path) -> ConfusionMatrix:

@@ -1,0 +1,271 @@
+"""CamVid with 11 classes, from scratch, as one command: ``python -m cookseg.benchmarks.camvid DATA -o OUT``.
+
+Trains every model by its recipe, exports each in its best proven precision, evaluates the exported file on validation
+and test frames at the size of their truth, and times all of them in turn in one run. What is done is not done again: a
+stopped benchmark goes on, and seeds can be added later. It ends with a table in Markdown, and a plot.
+
+DATA holds ``train``, ``val`` and ``test``, each with ``images`` and ``masks`` of class indices (Brostow et al., 2009,
+in the split of SegNet). The best weights are chosen by the validation frames, as in the published figures; nothing is
+chosen by the test frames.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+
+from cookseg.benchmarks.plots import draw_tradeoff
+from cookseg.export import convert, graph, quantize
+from cookseg.export.calibration import calibration_frames
+from cookseg.export.pipeline import median_latency
+from cookseg.export.provenance import processor, versions
+from cookseg.runtime import console
+from cookseg.runtime.contract import Contract, Preprocessing
+from cookseg.runtime.dataset import Layout, list_pairs, load_classes, read_pair
+from cookseg.runtime.engine import OUTPUTS, OnnxEngine
+from cookseg.runtime.errors import CooksegError
+from cookseg.runtime.evaluation import evaluate
+from cookseg.runtime.files import write_atomically
+from cookseg.runtime.metrics import ConfusionMatrix
+from cookseg.runtime.seal import seal
+from cookseg.runtime.segmenter import Segmenter
+from cookseg.training.config import PRESETS
+from cookseg.training.model import UNet
+
+LAYOUT = Layout(mask_format="index")
+COLORS = {
+    "sky": (128, 128, 128),
+    "building": (128, 0, 0),
+    "pole": (192, 192, 128),
+    "road": (128, 64, 128),
+    "pavement": (60, 40, 222),
+    "tree": (128, 128, 0),
+    "sign": (192, 128, 128),
+    "fence": (64, 64, 128),
+    "car": (64, 0, 128),
+    "pedestrian": (64, 64, 0),
+    "cyclist": (0, 128, 192),
+}
+"""The classes in the order of their indices; 11 is void, and ignored."""
+
+COMMON = "--batch 8 --lr 0.002 --rotation 10 --flips horizontal --zoom 0.5 --paste 0 --patience 0 --no-check"
+RECIPES = {
+    "edge-s": "--imgsz 320x240 --epochs 120",
+    "edge-m": "--imgsz 384x288 --epochs 120 --crop 288x224",
+    "edge-l": "--imgsz 480x352 --epochs 80 --crop 320x240",
+    "classic": "--imgsz 480x352 --epochs 120",
+}
+"""Options of cook-train, for each model beside those in common."""
+REFERENCE = "classic"
+PUBLISHED = (
+    ("U-Net, OpenVINO model zoo, 368x480", 31.0, "71.95", ""),
+    ("plain training loop, 1.9 M U-Net, 480x352", 1.9, "64.5", ""),
+    ("SegNet, PyTorch re-implementation", 29.0, "", "50.2 to 57.7"),
+    ("ENet, PyTorch-ENet", 0.37, "", "52.9"),
+    ("U-Net, PyTorch re-implementation", 31.0, "", "49.8"),
+)
+"""What others report, from scratch: name, million parameters, mIoU of validation, and of a set that is not named."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One model, trained with one seed, as the file that would be shipped.
+
+    Attributes:
+        model: Name of the preset.
+        seed: Seed of the run.
+        precision: Precision that `cook-export --precision auto` chose.
+        parameters: Of the network.
+        size: Network input, such as 320x240.
+        hours: Training time, of this machine, which may have done other things too.
+        val: mIoU of the validation frames, 0..1.
+        test: mIoU of the test frames, 0..1.
+        classes: IoU of each class on the test frames.
+    """
+
+    model: str
+    seed: int
+    precision: str
+    parameters: int
+    size: str
+    hours: float
+    val: float
+    test: float
+    classes: dict[str, float | None]
+
+
+def prepare(source: Path, folder: Path) -> Path:
+    """Lay out CamVid as cookseg reads it: links to the frames, and the names of the classes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split in ("train", "val", "test"):
+        if not (source / split / "images").is_dir():
+            raise CooksegError(f"{source / split / 'images'} is not there: DATA must hold train, val and test")
+        if not (folder / split).exists():
+            (folder / split).symlink_to((source / split).resolve(), target_is_directory=True)
+    classes = [{"name": name, "color": color} for name, color in COLORS.items()]
+    value = {"classes": classes, "ignore_index": len(COLORS)}
+    write_atomically(folder / "classes.json", json.dumps(value, indent=2).encode())
+    return folder
+
+
+def run(data: Path, folder: Path, model: str, seed: int, epochs: int | None) -> Result:
+    """Train, export and evaluate one model, or read what an earlier call found."""
+    found = folder / "result.json"
+    if found.exists():
+        return Result(**json.loads(found.read_text("utf-8")))
+    start = time.monotonic()
+    if (folder / "last.pt").exists():
+        _command("training", data, "-o", folder, "--resume", "--no-check")
+    else:
+        options = [*COMMON.split(), *RECIPES[model].split(), *(["--epochs", str(epochs)] if epochs else [])]
+        form = ["--mask-format", "index"]
+        _command("training", data, "-o", folder, "--model", model, "--seed", str(seed), *options, *form)
+    hours = (time.monotonic() - start) / 3600
+    _command("export", folder, "-o", folder / "model.onnx", "--precision", "auto")
+    val, test = (_evaluate(data, split, folder / "model.onnx") for split in ("val", "test"))
+    contract = OnnxEngine(folder / "model.onnx", "cpu").contract
+    spec = contract.preprocessing
+    result = Result(
+        model,
+        seed,
+        contract.provenance["export"]["precision"],
+        json.loads((folder / "run.json").read_text("utf-8"))["parameters"],
+        f"{spec.width}x{spec.height}",
+        hours,
+        val.mean_iou or 0.0,
+        test.mean_iou or 0.0,
+        dict(zip(contract.classes.names, (scores.iou for scores in test.scores()), strict=True)),
+    )
+    write_atomically(found, json.dumps(asdict(result), indent=2).encode())
+    return result
+
+
+def time_models(data: Path, files: dict[str, bytes]) -> dict[str, float]:
+    """Return the median milliseconds of one validation frame through each file's network, all timed in turn."""
+    pair, models = list_pairs(data, "val", LAYOUT)[0], {}
+    for name, content in files.items():
+        engine = OnnxEngine(content, "cpu")
+        sample = read_pair(pair, engine.contract.classes, LAYOUT, engine.contract.preprocessing)
+        models[name] = content, Segmenter(engine.contract, engine).prepare(sample.frame)[None]
+    return {name: 1000 * seconds for name, seconds in median_latency(models, "cpu").items()}
+
+
+def reference(data: Path) -> bytes:
+    """Return `classic` in int8 with random weights, which take as long as trained ones: the yardstick of latency."""
+    spec = Preprocessing(352, 480)
+    contract = Contract(load_classes(data), spec)
+    network = UNet(PRESETS["classic"], len(contract.classes), spec).eval()
+    frames = calibration_frames(list_pairs(data, "train", LAYOUT), spec, 8)
+    target = quantize.TARGETS[quantize.native_target()]
+    quantizer = quantize.Quantizer(convert.simplify(convert.to_onnx(network, contract)), frames, target)
+    model = quantizer.quantized(quantizer.ranges("minmax"))
+    return seal(graph.finish(model, contract, OUTPUTS).SerializeToString())
+
+
+def report(results: Sequence[Result], milliseconds: dict[str, float]) -> str:
+    """Return what was found as Markdown: each model over all seeds, beside what others publish, and classes."""
+    by_model: dict[str, list[Result]] = {name: [] for name in RECIPES}
+    for result in results:
+        by_model[result.model].append(result)
+    rows = [_row(name, runs, milliseconds) for name, runs in by_model.items() if runs or name == REFERENCE]
+    published = [[name, f"{size:g}", "", "", val, test, "", "", ""] for name, size, val, test in PUBLISHED]
+    head = ["model", "M parameters", "input", "seeds", "val mIoU, %", "test mIoU, %", "ms", "times faster", "hours"]
+    classes = [[result.model, *(f"{100 * (iou or 0):.0f}" for iou in result.classes.values())] for result in results]
+    recipes = [f"- `{name}`: `{COMMON} {RECIPES[name]}`" for name, runs in by_model.items() if runs]
+    made = ", ".join(f"{name} {version}" for name, version in {"torch": torch.__version__, **versions()}.items())
+    return "\n".join(
+        [
+            *_markdown([head, *rows, *published]),
+            "",
+            *_markdown([["test IoU, %", *COLORS], *classes]),
+            "",
+            f"Made by `python -m cookseg.benchmarks.camvid` on {processor()}; {made}.",
+            "",
+            *recipes,
+            "",
+        ]
+    )
+
+
+def _row(name: str, runs: list[Result], milliseconds: dict[str, float]) -> list[str]:
+    faster = f"{milliseconds[REFERENCE] / milliseconds[name]:.1f}"
+    if not runs:
+        return [
+            name,
+            "31.0",
+            "480x352",
+            "0",
+            "not trained",
+            "not trained",
+            f"int8 {milliseconds[name]:.1f}",
+            faster,
+            "",
+        ]
+    first = runs[0]
+    scores = (_spread([100 * run.val for run in runs]), _spread([100 * run.test for run in runs]))
+    time = f"{first.precision} {milliseconds[name]:.1f}"
+    hours = f"{sum(run.hours for run in runs):.1f}"
+    return [name, f"{first.parameters / 1e6:.1f}", first.size, str(len(runs)), *scores, time, faster, hours]
+
+
+def _spread(values: list[float]) -> str:
+    mean = f"{np.mean(values):.2f}"
+    return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.2f}"
+
+
+def _markdown(rows: list[list[str]]) -> list[str]:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return [lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]
+
+
+def _evaluate(data: Path, split: str, model: Path) -> ConfusionMatrix:
+    segmenter = Segmenter.load(model, "cpu")
+    spec, classes = segmenter.contract.preprocessing, segmenter.contract.classes
+    samples = (read_pair(pair, classes, LAYOUT, spec) for pair in list_pairs(data, split, LAYOUT))
+    return evaluate(segmenter, samples)
+
+
+def _command(stage: str, *arguments: object) -> None:
+    """Run one of our commands as a user would; what it says goes to stderr."""
+    command = [sys.executable, "-m", f"cookseg.{stage}", *map(str, arguments)]
+    if subprocess.run(command, stdout=2, check=False).returncode:  # noqa: S603 - our own command
+        raise CooksegError(f"`{' '.join(command[2:])}` failed; the same command continues once that is mended")
+
+
+@click.command(
+    cls=console.Command, epilog="Example: python -m cookseg.benchmarks.camvid camvid -o runs/camvid --model edge-s"
+)
+@click.argument("data", type=console.folder_argument)
+@click.option("-o", "--output", "folder", type=console.folder_path, required=True, help="Folder of all runs.")
+@click.option("--model", "models", type=click.Choice(list(RECIPES)), multiple=True, help="Only this one; repeatable.")
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Runs of each model.")
+@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's, to see that all works.")
+@console.json_option
+def main(data: Path, folder: Path, models: tuple[str, ...], seeds: int, epochs: int | None, as_json: bool) -> None:
+    """Train, export, evaluate and time U-Nets on CamVid in DATA; results.md and results.png in OUTPUT tell."""
+    laid_out = prepare(data, folder / "data")
+    chosen = models or tuple(RECIPES)
+    results = [
+        run(laid_out, folder / f"{model}-{seed}", model, seed, epochs) for seed in range(seeds) for model in chosen
+    ]
+    console.note("measuring latency ...")
+    files = {result.model: (folder / f"{result.model}-0" / "model.onnx").read_bytes() for result in results}
+    if REFERENCE not in files:
+        files[REFERENCE] = reference(laid_out)
+    milliseconds = time_models(laid_out, files)
+    text = report(results, milliseconds)
+    write_atomically(folder / "results.md", text.encode())
+    write_atomically(folder / "results.png", draw_tradeoff(results, milliseconds))
+    value = {"results": [asdict(result) for result in results], "milliseconds": milliseconds}
+    console.emit(as_json, value, lambda: f"{text}\nwritten: {folder / 'results.md'}, {folder / 'results.png'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""How fast `cook-train` trains beside a plain loop with the same model, frames and augmentation.
+
+Run it as ``python -m cookseg.benchmarks.training_speed``. The plain loop is what tutorials write: files are decoded in
+every epoch, in the process that trains; float32, PyTorch's own layout and optimiser, and a loss whose gradient is
+autograd's. Both take turns, so a slow moment of the machine falls on both: trust the ratio.
+"""
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cookseg.data.synthetic.sets import Plan, plan_shots, write
+from cookseg.runtime import console
+from cookseg.runtime.contract import Preprocessing
+from cookseg.runtime.dataset import Layout, Pair, Sample, read_pair
+from cookseg.training import runs
+from cookseg.training.augment import augment
+from cookseg.training.config import PRESETS, TrainConfig
+from cookseg.training.model import UNet
+from cookseg.training.pace import Pace
+from cookseg.training.samples import fit_sample
+
+_ROUNDS = 3
+
+
+class _Files(Dataset[tuple[Any, Any]]):
+    """Frames that are decoded whenever they are seen."""
+
+    def __init__(self, data: runs.Data, config: TrainConfig) -> None:
+        self.data, self.config = data, config
+        self.rng = np.random.default_rng(0)
+
+    def __len__(self) -> int:
+        return len(self.data.train)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        sample, donor = self._read(self.data.train[index]), self._read(self.data.train[self.rng.integers(len(self))])
+        pixels = (sample.frame, sample.truth), (donor.frame, donor.truth)
+        frame, truth = augment(*pixels, self.config.augment, self.rng)
+        return frame, truth.astype(np.int64)
+
+    def _read(self, pair: Pair) -> Sample:
+        return fit_sample(read_pair(pair, self.data.classes, self.data.layout), self.config.preprocessing)
+
+
+def plain_loop(data: runs.Data, config: TrainConfig, device: torch.device) -> Iterator[Pace]:
+    """Train for ever; give the clock after every step."""
+    network = UNet(PRESETS[config.model], len(data.classes), config.preprocessing).to(device).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr)
+    loader = DataLoader(_Files(data, config), config.batch, shuffle=True, drop_last=True)
+    pace = Pace()
+    for frames, truth in pace.batches(itertools.chain.from_iterable(itertools.repeat(loader))):
+        with pace.step(config.batch):
+            optimizer.zero_grad()
+            logits, target = network(frames.to(device)), truth.to(device)
+            loss = F.cross_entropy(logits, target) + _dice(logits, target)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            loss.item()
+        yield pace
+
+
+def _dice(logits: Tensor, truth: Tensor) -> Tensor:
+    probability, target = logits.softmax(1), F.one_hot(truth, logits.shape[1]).movedim(-1, 1)
+    overlap = (probability * target).sum((0, 2, 3))
+    return 1 - ((2 * overlap + 1) / (probability.sum((0, 2, 3)) + target.sum((0, 2, 3)) + 1)).mean()
+
+
+def our_loop(data: runs.Data, config: TrainConfig, device: torch.device) -> Iterator[Pace]:
+    """Train as `cook-train` does; give the clock after every step."""
+    trainer = runs.prepare(data, None, config, device=device.type)
+    pace = trainer.pace
+    for frames, truth in pace.batches(trainer.batches(range(trainer.steps), runs.default_workers(device.type))):
+        with pace.step(config.batch):
+            trainer.step(frames, truth, config.lr)
+        yield pace
+
+
+@click.command(cls=console.Command, epilog="Example: python -m cookseg.benchmarks.training_speed --model edge-s")
+@click.option("--model", type=click.Choice(list(PRESETS)), default="edge-s", show_default=True)
+@click.option("--imgsz", type=console.ImageSize(), default="256", show_default=True, help="Network input.")
+@click.option("--batch", type=click.IntRange(2), default=8, show_default=True, help="Frames in a step.")
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Of each of three turns. On a GPU give 200: workers go on while the other loop has its turn.",
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@console.json_option
+def main(model: str, imgsz: tuple[int, int], batch: int, steps: int, device: str, as_json: bool) -> None:
+    """Train on rendered frames by a plain loop and by cookseg's, in turns; print images a second of both."""
+    place = torch.device(runs.find_device(device))
+    config = TrainConfig(model=model, batch=batch, epochs=10_000, preprocessing=Preprocessing(*imgsz))
+    with tempfile.TemporaryDirectory() as folder:
+        list(write(plan_shots(Path(folder), Plan({"train": 4 * batch, "val": 2, "test": 0}, 4, 0, (imgsz,), 2))))
+        data = runs.Data.find(Path(folder), Layout())
+        loops = {"plain loop": plain_loop(data, config, place), "cookseg": our_loop(data, config, place)}
+        for loop in loops.values():
+            for _ in range(3):  # warm up
+                next(loop).reset()
+        for _, loop in itertools.product(range(_ROUNDS), loops.values()):
+            for _ in range(steps):
+                next(loop)
+        figures = {name: next(loop).figures() for name, loop in loops.items()}
+    value = {"model": model, "device": str(place), "batch": batch, "size": f"{imgsz[1]}x{imgsz[0]}", "loops": figures}
+    console.emit(as_json, value, lambda: _text(figures))
+
+
+def _text(figures: dict[str, dict[str, float | None]]) -> str:
+    first = next(iter(figures.values()))["images_per_s"] or 1
+    rows = [
+        [name, f"{f['images_per_s']:.1f}", f"{(f['images_per_s'] or 0) / first:.2f}", f"{f['waiting']:.1%}"]
+        for name, f in figures.items()
+    ]
+    return console.table(rows, ["loop", "images/s", "times the plain one", "waiting for data"])
+
+
+if __name__ == "__main__":
+    main()
