@@ -146,8 +146,8 @@ def _batch_norm(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     """Normalise x (N, C, H, W) as `torch.nn.BatchNorm2d` does, but by the statistics of all processes' frames."""
     if not norm.training:
         return nn.BatchNorm2d.forward(norm, x)
-    values = x.float()  # under autocast: the norm itself computes in float32 too
-    count = total(x.new_tensor(x[:, 0].numel(), dtype=torch.float32))
+    values = x.to(norm.weight.dtype)  # under autocast too: the norm itself computes in float32
+    count = total(values.new_tensor(values[:, 0].numel()))
     mean = total(values.sum((0, 2, 3))) / count
     centred = values - mean[:, None, None]
     variance = total(centred.square().sum((0, 2, 3))) / count  # after the mean: E[x²] - E[x]² would cancel

@@ -26,7 +26,7 @@ def round_weights(weight: Tensor) -> Tensor:
     """Round weights (O, ...) to 8 bits, symmetric about 0, with a scale for each of the O channels."""
     scale = weight.detach().abs().amax(dim=tuple(range(1, weight.ndim))).clamp(min=1e-8) / 127
     zero = torch.zeros_like(scale, dtype=torch.int32)
-    return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -127, 127)
+    return torch.fake_quantize_per_channel_affine(weight, scale.float(), zero, 0, -127, 127)
 
 
 def round_activations(x: Tensor) -> Tensor:
@@ -35,10 +35,10 @@ def round_activations(x: Tensor) -> Tensor:
     low, high = low.clamp(max=0), high.clamp(min=0)
     scale = ((high - low) / 255).clamp(min=1e-8)
     zero = (-low / scale).round().to(torch.int32)
-    return torch.fake_quantize_per_tensor_affine(x, scale, zero, 0, 255)
+    return torch.fake_quantize_per_tensor_affine(x, scale.float(), zero, 0, 255)
 
 
 def _rounded(
     forward: Callable[[Tensor, Tensor, Tensor | None], Tensor], x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
-    return forward(round_activations(x.float()), round_weights(weight), bias)
+    return forward(round_activations(x.to(weight.dtype)), round_weights(weight), bias)
