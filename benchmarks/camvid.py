@@ -84,7 +84,7 @@ class Result:
         precision: Precision that `cook-export --precision auto` chose.
         parameters: Of the network.
         size: Network input, such as 320x240.
-        hours: Training time, of this machine, which may have done other things too.
+        hours: Training time since the run was last resumed, of a machine that may have done other things too.
         val: mIoU of the validation frames, 0..1.
         test: mIoU of the test frames, 0..1.
         classes: IoU of each class on the test frames.

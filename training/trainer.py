@@ -143,13 +143,12 @@ class Trainer:
 
     def batches(self, steps: range, workers: int) -> Iterable[tuple[Tensor, Tensor]]:
         """Return a loader of this process's share of every step's batch, frames and truth as `step` takes them."""
+        fork = workers and sys.platform == "linux"  # then no worker gets a copy of the frames
         return DataLoader(
             self.samples,
             batch_sampler=Batches(len(self.samples), self.config.batch, self.config.seed, steps),
             num_workers=workers,
-            multiprocessing_context="fork"
-            if workers and sys.platform == "linux"
-            else None,  # frames are not copied then
+            multiprocessing_context="fork" if fork else None,
             pin_memory=self.device.type == "cuda",
             worker_init_fn=_start_worker,
         )
