@@ -34,7 +34,7 @@ def train(folder, qat=False):
     """Train; give the losses, the first step's gradients and running statistics, and the validations.
 
     The network is float64: in float32 the order of a sum decides whether an activation goes to the int8 step above or
-    the one below, and gradients differ by up to a tenth for it (seen with five of eight seeds).
+    the one below, and gradients differ by up to an eighth for it (seen with five of eight seeds).
     """
     samples = list(noise(7))
     config = replace(CONFIG, qat=qat)
