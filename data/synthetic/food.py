@@ -5,7 +5,7 @@ Lengths are shares of the radius of the vessel that the food lies in; colours ar
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Self
 
 import cv2
 import numpy as np
@@ -14,43 +14,22 @@ from numpy.typing import NDArray
 from cookseg.data.synthetic import planes
 from cookseg.data.synthetic.light import Normal, relief
 from cookseg.data.synthetic.optics import FRACTION_BITS, Contour, View, fill
+from cookseg.data.synthetic.pieces import (
+    FOOT,
+    LINES,
+    Layer,
+    Pieces,
+    dome,
+    layers,
+    random_circles,
+    random_lines,
+    random_outlines,
+)
 from cookseg.data.synthetic.planes import Color, Image, Plane, mix, vary
 from cookseg.data.synthetic.solids import BACKGROUND, FOOD, Canvas
 from cookseg.data.synthetic.vessels import Inside, Vessel
 
-Layer = tuple[float, float, int]
-"""One outline of a piece of food: its share of the piece's size, its tone, its height (0..255)."""
-
-_FOOT = 60  # height of the lowest layer of a piece of food, 0..255
 _RISE = 0.16  # height of the highest layer of any piece, as a share of the vessel's radius
-
-Shape = Literal["cube", "chunk", "disc", "blob", "leaf", "bubble", "grain", "strip", "noodle", "tube", "sheet"]
-LINES = ("grain", "strip", "noodle", "tube")
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """Many pieces of one food.
-
-    Attributes:
-        shape: The kind of outline.
-        raw: Colour at progress 0.
-        cooked: Colour at progress 1.
-        size: Length.
-        count: How many.
-        added: Progress from which they are in the pan.
-        edge: Tone of their edges, 1 being as bright as their middles.
-        yolk: Colour of the yolk, for eggs.
-    """
-
-    shape: Shape
-    raw: Color
-    cooked: Color
-    size: float
-    count: int
-    added: float = 0.08
-    edge: float = 0.62
-    yolk: Color | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +139,7 @@ def put_food(canvas: Canvas, inside: Inside, serving: Serving, progress: float, 
     rise = dish.canvas[:, :, 3]
     if not rise.any():
         return
-    cover = np.minimum(rise.astype(np.float32) * np.float32(1 / _FOOT), 1) * inside.cover
+    cover = np.minimum(rise.astype(np.float32) * np.float32(1 / FOOT), 1) * inside.cover
     unit = view.unit * inside.vessel.radius
     bumps = cv2.GaussianBlur(rise, (0, 0), 0.006 * unit + 0.3).astype(np.float32) * np.float32(_RISE / 255)
     _cast(canvas, cover, bumps, unit)
@@ -234,7 +213,7 @@ def _lit_pieces(
 class _Dish:
     """What pieces are drawn on: uint8 (H, W, 4), RGB and height.
 
-    The lowest layer of every piece has the height _FOOT: a lower pixel is covered by that share only.
+    The lowest layer of every piece has the height FOOT: a lower pixel is covered by that share only.
     """
 
     view: View
@@ -252,7 +231,7 @@ class _Dish:
         size = float(np.linalg.norm(outlines[0], axis=-1).mean()) * self.vessel.radius
         stacks = []
         for share, _, height in profile:  # each layer is nearer to the camera than the one below
-            rise = min(0.6 * size, 0.12 * self.vessel.radius) * (height - _FOOT) / 255
+            rise = min(0.6 * size, 0.12 * self.vessel.radius) * (height - FOOT) / 255
             points = self.vessel.place(middles[:, None] + outlines * share, rise)
             stacks.append(self.view.fixed(self.view.camera.project(points)[0]))
         for piece, color in zip(zip(*stacks, strict=True), colors, strict=True):
@@ -262,7 +241,7 @@ class _Dish:
     def strokes(self, lines: Contour, width: float, color: Color, edge: float) -> None:
         """Draw lines (N, P, 2) as round bodies: stacks of ever thinner lines."""
         placed = list(self.view.fixed(self.view.camera.project(self.vessel.place(lines))[0]))
-        for share, tone, height in ((1.3, edge, _FOOT), (0.9, 0.95, 190), (0.45, 1.06, 250)):
+        for share, tone, height in ((1.3, edge, FOOT), (0.9, 0.95, 190), (0.45, 1.06, 250)):
             pixels = max(1, round(width * share * self.vessel.radius * self.view.unit))
             value = _bytes(color, height, tone)
             cv2.polylines(self.canvas, placed, False, value, pixels, cv2.LINE_AA, FRACTION_BITS)
@@ -277,16 +256,16 @@ def _scatter(dish: _Dish, serving: Serving, pieces: Pieces, progress: float, rng
     middles *= np.minimum(1, 0.9 / (np.linalg.norm(middles, axis=1, keepdims=True) + pieces.size / 3))
     if pieces.shape in LINES:
         width = pieces.size * {"grain": 0.34, "strip": 0.11, "noodle": 0.045, "tube": 0.3}[pieces.shape]
-        lines = middles[:, None] + _lines(pieces, pieces.count, rng)[:count] * shrink
+        lines = middles[:, None] + random_lines(pieces, pieces.count, rng)[:count] * shrink
         for start in range(12):  # twelve tones, twelve calls: a call for each of 2000 grains would be slow
             dish.strokes(lines[start::12], width, mix((0, 0, 0), color, rng.normal(1, 0.08)), pieces.edge)
         return
     colors = [mix((0, 0, 0), color, tone) for tone in rng.normal(1, 0.07, pieces.count)[:count]]
-    dish.polygons(middles, _outlines(pieces, pieces.count, rng)[:count] * shrink, colors, _profile(pieces))
+    dish.polygons(middles, random_outlines(pieces, pieces.count, rng)[:count] * shrink, colors, layers(pieces))
     if pieces.yolk:
         around = middles + rng.normal(0, 0.08 * pieces.size, middles.shape)
-        circle = _circle(pieces.size * 0.2, rng, count)
-        dish.polygons(around, circle, [pieces.yolk] * count, _dome(7, 0.85, (140, 255)))
+        circle = random_circles(pieces.size * 0.2, rng, count)
+        dish.polygons(around, circle, [pieces.yolk] * count, dome(7, 0.85, (140, 255)))
 
 
 def _splash(dish: _Dish, color: Color, rng: np.random.Generator) -> None:
@@ -297,14 +276,7 @@ def _splash(dish: _Dish, color: Color, rng: np.random.Generator) -> None:
     angle, radius = rng.uniform(0, 2 * np.pi, count), 0.97 - 0.4 * rng.random(count) ** 2
     middles = np.stack([np.cos(angle), np.sin(angle)], 1) * radius[:, None]
     sizes = 0.008 + 0.035 * rng.random((count, 1, 1)) ** 2
-    dish.polygons(middles, _circle(1, rng, count) * sizes, [color] * count, [(1.0, 0.8, _FOOT), (0.7, 1.0, 90)])
-
-
-def _circle(radius: float, rng: np.random.Generator, count: int) -> Contour:
-    """Return circles (count, 24, 2) that are not quite round."""
-    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    wobble = 1 + 0.06 * np.cos(2 * angle + rng.uniform(0, 6, (count, 1))) + 0.04 * np.cos(3 * angle)
-    return radius * np.stack([wobble * np.cos(angle), wobble * np.sin(angle)], 2)
+    dish.polygons(middles, random_circles(1, rng, count) * sizes, [color] * count, [(1.0, 0.8, FOOT), (0.7, 1.0, 90)])
 
 
 def _middles(count: int, reach: float, rng: np.random.Generator) -> Contour:
@@ -322,61 +294,6 @@ def _stirred(middles: Contour, progress: float, rng: np.random.Generator) -> Con
     breath = 1 - depth + depth * np.sin(start + 14 * progress * pace)
     c, s = np.cos(turn) * breath, np.sin(turn) * breath
     return np.stack([c * middles[:, 0] - s * middles[:, 1], s * middles[:, 0] + c * middles[:, 1]], 1)
-
-
-def _lines(pieces: Pieces, count: int, rng: np.random.Generator) -> Contour:
-    """Return lines (count, P, 2) around the origin: straight for grains and tubes, bent for strips and noodles."""
-    bends = {"strip": np.linspace(-1, 1, 5), "noodle": np.linspace(-2.2, 2.2, 10)}.get(pieces.shape, np.zeros(2))
-    heading = rng.uniform(0, 2 * np.pi, (count, 1)) + rng.normal(0, 1, (count, 1)) * bends
-    points = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], 2), 1) * pieces.size / (len(bends) - 1)
-    return np.asarray(points - points.mean(1, keepdims=True))
-
-
-_CORNERS = {
-    "cube": (4, 0.08),
-    "chunk": (9, 0.17),
-    "leaf": (9, 0.3),
-    "disc": (20, 0.02),
-    "bubble": (20, 0.02),
-    "blob": (48, 0.14),
-    "sheet": (64, 0.06),
-}
-"""How many corners an outline has, and how wild it is."""
-
-
-def _outlines(pieces: Pieces, count: int, rng: np.random.Generator) -> Contour:
-    """Return closed outlines (count, P, 2) around the origin."""
-    corners, wild = _CORNERS[pieces.shape]
-    angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
-    orders = np.arange(1, 6)[:, None]
-    waves = np.cos(orders * angle + rng.uniform(0, 6, (count, 5, 1))) / orders
-    wobble = (waves * rng.normal(0, wild, (count, 5, 1))).sum(1)
-    radius, turned = (1 + wobble) * pieces.size / 2, angle + rng.uniform(0, 6, (count, 1))
-    return np.stack([radius * np.cos(turned), radius * np.sin(turned)], 2)
-
-
-def _profile(pieces: Pieces) -> list[Layer]:
-    """Return the layers of a piece from the bottom up."""
-    if pieces.shape == "cube":
-        return [(1.0, pieces.edge, _FOOT), (0.84, 0.98, 225), (0.6, 1.05, 245)]
-    if pieces.shape == "blob":
-        return [(1.0, 0.72, _FOOT), (0.97, 0.92, 80), (0.93, 1.0, 100)]
-    if pieces.shape == "sheet":
-        return [(1.0, pieces.edge, _FOOT), (0.97, 0.95, 80), (0.9, 1.0, 95), (0.75, 1.02, 100)]
-    if pieces.shape == "leaf":
-        return [(1.0, 0.85, _FOOT), (0.8, 1.0, 100)]
-    if pieces.shape == "bubble":
-        return _dome(4, pieces.edge, (_FOOT, 110))
-    return _dome(3 + round(18 * pieces.size), pieces.edge, (_FOOT, 255))
-
-
-def _dome(steps: int, edge: float, heights: tuple[int, int]) -> list[Layer]:
-    """Return the layers of a half ball: its edge dark, its top slightly brighter than the food's colour."""
-    foot, top = heights
-    return [
-        (math.sqrt(1 - t * t), edge + (1.04 - edge) * min(1.0, 1.8 * t), round(foot + (top - foot) * t))
-        for t in np.linspace(0, 0.9, steps).tolist()
-    ]
 
 
 def _bytes(color: Color, height: int, tone: float = 1.0) -> tuple[float, ...]:

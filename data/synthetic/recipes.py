@@ -1,6 +1,7 @@
 """What is cooked: the families of food, each with a structure and colours of its own."""
 
-from cookseg.data.synthetic.food import Pieces, Recipe, Sauce
+from cookseg.data.synthetic.food import Recipe, Sauce
+from cookseg.data.synthetic.pieces import Pieces
 
 _WHITE, _CREAM = (0.93, 0.91, 0.85), (0.90, 0.82, 0.62)
 _ONION = Pieces("strip", (0.93, 0.88, 0.82), (0.70, 0.42, 0.16), 0.40, 190)
