@@ -54,7 +54,7 @@ def train(folder, qat=False):
         losses.extend(trainer.progress.losses[-1:])
         return True
 
-    trainer.optimizer.register_step_pre_hook(keep_gradients)
+    trainer.optimizers[0].register_step_pre_hook(keep_gradients)
     trainer.fit(folder, 0, report)
     pace = {"images_per_s", "waiting"}
     history = [{name: row[name] for name in row.keys() - pace} for row in trainer.progress.history]

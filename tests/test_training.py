@@ -146,17 +146,23 @@ class TestPace:
 
     def test_a_slow_loader_shows_in_the_history(self, tmp_path, monkeypatch):
         trainer = TestTrainer.trainer(TestTrainer(), replace(TestTrainer.config, epochs=1))
-        get = trainer.samples.__class__.__getitem__
+        clock, batch = [0.0], trainer.config.batch
+        monkeypatch.setattr("cookseg.training.pace.time.perf_counter", lambda: clock[0])
 
-        def slow(self, key):
-            time.sleep(0.1)
-            return get(self, key)
+        def slower(function, seconds):
+            def slow(*arguments):
+                clock[0] += seconds
+                return function(*arguments)
 
-        monkeypatch.setattr(trainer.samples.__class__, "__getitem__", slow)
+            return slow
+
+        samples = type(trainer.samples)
+        monkeypatch.setattr(samples, "__getitem__", slower(samples.__getitem__, 3 / batch))
+        monkeypatch.setattr(trainer, "step", slower(trainer.step, 1))
         trainer.fit(tmp_path, 0, lambda _: True)
         (row,) = trainer.progress.history
-        assert row["waiting"] > 0.5
-        assert 0 < row["images_per_s"] < 10
+        assert row["waiting"] == 0.75
+        assert row["images_per_s"] == pytest.approx(batch / 4, abs=0.01)
 
 
 class TestCheckpoint:

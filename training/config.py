@@ -48,8 +48,8 @@ class TrainConfig:
         model: A name of `PRESETS`.
         epochs: Times that the training set is seen.
         batch: Frames per step, of all processes together.
-        lr: Peak learning rate of AdamW.
-        weight_decay: Decoupled weight decay of all weights but norms and biases.
+        lr: Peak learning rate.
+        weight_decay: Decoupled weight decay of the kernels of convolutions.
         warmup: Share of the steps over which the learning rate rises to its peak; a cosine to 0 follows.
         average: Decay of the exponential moving average of the weights that is evaluated and kept.
         patience: Epochs without a better validation mIoU after which the run ends; 0 never ends it early.
@@ -66,7 +66,7 @@ class TrainConfig:
     epochs: int = 100
     batch: int = 8
     lr: float = 2e-3
-    weight_decay: float = 1e-2
+    weight_decay: float = 0.1
     warmup: float = 0.05
     average: float = 0.998
     patience: int = 0

@@ -288,6 +288,7 @@ def _provenance(data: Data, config: TrainConfig) -> dict[str, object]:
         "epochs": config.epochs,
         "batch": config.batch,
         "lr": config.lr,
+        "optimizer": "Muon and AdamW",
         "seed": config.seed,
         **({"qat": True} if config.qat else {}),
         **({"init": config.init} if config.init else {}),

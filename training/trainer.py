@@ -32,6 +32,7 @@ from cookseg.training import checkpoint, distributed
 from cookseg.training.config import PRESETS, TrainConfig
 from cookseg.training.loss import SegmentationLoss, class_weights
 from cookseg.training.model import Answer, UNet
+from cookseg.training.optimizer import Muon
 from cookseg.training.pace import Pace
 from cookseg.training.quantization import simulate_int8
 from cookseg.training.samples import Batches, TrainingSet, class_shares
@@ -102,9 +103,8 @@ class Trainer:
             simulate_int8(self.network)  # the average stays a plain network
         self.parallel = distributed.parallel(self.network)
         self.loss = SegmentationLoss(class_weights(class_shares(samples, len(contract.classes)))).to(self.device)
-        groups = _parameter_groups(self.network, config.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=True)
         self.dtype = autocast_dtype(self.device) if config.precision == "auto" else torch.float32
+        self.optimizers = _optimizers(self.network, config, self.dtype)
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
         self.progress = Progress()
         self.pace = Pace()
@@ -163,17 +163,20 @@ class Trainer:
         """
         frames, truth = (x.to(self.device, non_blocking=True) for x in (frames, truth))
         self.network.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             logits = self.parallel(frames)
         loss = self.loss(logits.float(), truth)
         self.scaler.scale(loss).backward()
-        self.scaler.unscale_(self.optimizer)
+        for optimizer in self.optimizers:
+            self.scaler.unscale_(optimizer)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), max_norm=1.0)
-        self.scaler.step(self.optimizer)
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
+            optimizer.zero_grad(set_to_none=True)
         self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
         self.averaged.update_parameters(self.network)
         return float(loss.detach())
 
@@ -208,7 +211,7 @@ class Trainer:
             "progress": asdict(self.progress),
             "trained": self.network.state_dict(),
             "updates": int(self.averaged.n_averaged),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "scaler": self.scaler.state_dict(),
         }
         checkpoint.save(run / checkpoint.LAST, self.contract, self.averaged.module, **state)
@@ -225,7 +228,8 @@ class Trainer:
         self.network.load_state_dict(run["trained"])
         self.averaged.module.load_state_dict(value["weights"])
         self.averaged.n_averaged.fill_(run["updates"])
-        self.optimizer.load_state_dict(run["optimizer"])
+        for optimizer, state in zip(self.optimizers, run["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         self.scaler.load_state_dict(run["scaler"])
         self.progress = Progress(**run["progress"])
 
@@ -238,7 +242,7 @@ class Trainer:
         row = {
             "epoch": round(self.epoch, 3),
             "step": self.progress.step,
-            "lr": self.optimizer.param_groups[0]["lr"],
+            "lr": self.optimizers[0].param_groups[0]["lr"],
             "train_loss": float(np.mean(self.progress.losses)),
             "val_miou": matrix.mean_iou,
         }
@@ -275,12 +279,14 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
     return update
 
 
-def _parameter_groups(network: torch.nn.Module, weight_decay: float) -> Iterable[dict[str, Any]]:
-    """Split parameters: matrices and kernels decay, norms and biases do not."""
-    parameters = list(network.parameters())
+def _optimizers(network: torch.nn.Module, config: TrainConfig, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
+    """Return Muon for the kernels of convolutions, and AdamW for norms and biases, which have no weight decay."""
+    kernels = [parameter for parameter in network.parameters() if parameter.ndim == 4]
+    others = [parameter for parameter in network.parameters() if parameter.ndim != 4]
+    half = dtype if dtype == torch.bfloat16 else None  # float16 has not the range
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        Muon(kernels, config.lr, config.weight_decay, half),
+        torch.optim.AdamW(others, config.lr, weight_decay=0.0, fused=True),
     ]
 
 

@@ -1,0 +1,60 @@
+"""Muon, for the kernels of convolutions (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon).
+
+It moves a matrix by its momentum with all singular values made equal, so that directions that the gradient hardly shows
+are learned as well. A few hundred frames make few steps, and one by Muon does the work of several by AdamW: see
+benchmarks/camvid.md. Own code because torch's takes matrices only, and computes in bfloat16, which not every processor
+is made for.
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+MOMENTUM = 0.95
+_ROUNDS = 5
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of a s + b s³ + c s⁵: applied five times it brings every s in 0 to 1, but for tiny ones, near to 1."""
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for kernels (O, I, h, w), each taken as the matrix (O, h w I), with decoupled weight decay.
+
+    A step has the length that AdamW's have, so that one learning rate suits both (Liu et al., 2025, arXiv:2502.16982).
+    """
+
+    def __init__(
+        self, kernels: Iterable[Tensor], lr: float, weight_decay: float, dtype: torch.dtype | None = None
+    ) -> None:
+        """Optimise kernels; ``dtype`` is that of the orthogonalisation, None that of the kernels."""
+        super().__init__(kernels, {"lr": lr, "weight_decay": weight_decay})
+        self.dtype = dtype
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # of the stubs
+        """Do one step by the gradients of the kernels."""
+        loss = closure() if closure else None
+        for group in self.param_groups:
+            for kernel in group["params"]:
+                momentum = self.state[kernel].setdefault("momentum", torch.zeros_like(kernel))
+                momentum.lerp_(kernel.grad, 1 - MOMENTUM)
+                rows = kernel.grad.lerp(momentum, MOMENTUM).permute(0, 2, 3, 1)  # Nesterov's; (O, h, w, I)
+                matrix = rows.flatten(1)
+                update = orthogonalized(matrix.to(self.dtype or kernel.dtype)).view_as(rows).permute(0, 3, 1, 2)
+                length = 0.2 * max(matrix.shape) ** 0.5
+                kernel.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"] * length)
+        return loss
+
+
+def orthogonalized(matrix: Tensor) -> Tensor:
+    """Bring the singular values of a matrix near to 1, within 0.5 to 1.5, by the Newton-Schulz iteration.
+
+    Singular values below a few thousandths of the matrix's norm stay smaller.
+    """
+    x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    x = x / x.norm().clamp(min=1e-7)
+    a, b, c = _COEFFICIENTS
+    for _ in range(_ROUNDS):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x if matrix.shape[0] <= matrix.shape[1] else x.T
