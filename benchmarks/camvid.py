@@ -55,11 +55,11 @@ COLORS = {
 }
 """The classes in the order of their indices; 11 is void, and ignored."""
 
-COMMON = "--batch 8 --lr 0.002 --rotation 10 --flips horizontal --zoom 0.5 --paste 0 --patience 0 --no-check"
+COMMON = "--batch 8 --lr 0.002 --rotation 10 --flips horizontal --zoom 0.5 --patience 0 --no-check"
 RECIPES = {
-    "edge-s": "--imgsz 320x240 --epochs 120",
-    "edge-m": "--imgsz 384x288 --epochs 120 --crop 288x224",
-    "edge-l": "--imgsz 480x352 --epochs 80 --crop 320x240",
+    "edge-s": "--imgsz 240x176 --epochs 160",
+    "edge-m": "--imgsz 336x256 --epochs 150 --crop 272x208",
+    "edge-l": "--imgsz 560x416 --epochs 120 --crop 352x256",
     "classic": "--imgsz 480x352 --epochs 120",
 }
 """Options of cook-train, for each model beside those in common."""
