@@ -36,7 +36,10 @@ class Muon(torch.optim.Optimizer):
         loss = closure() if closure else None
         for group in self.param_groups:
             for kernel in group["params"]:
-                momentum = self.state[kernel].setdefault("momentum", torch.zeros_like(kernel))
+                state = self.state[kernel]
+                if not state:
+                    state["momentum"] = torch.zeros_like(kernel)
+                momentum = state["momentum"]
                 momentum.lerp_(kernel.grad, 1 - MOMENTUM)
                 rows = kernel.grad.lerp(momentum, MOMENTUM).permute(0, 2, 3, 1)  # Nesterov's; (O, h, w, I)
                 matrix = rows.flatten(1)
