@@ -49,9 +49,9 @@ def range_test(trainer: Trainer, workers: int = 0) -> Curve:
 def suggest(curve: Curve) -> float:
     """Return a peak learning rate: the first one at which half of the loss's whole fall lies behind, to two digits.
 
-    The rate of the steepest fall, or a tenth of that of the least loss, are more usual. With steps whose
-    length does not depend on the gradient's the loss stays low far beyond the best rates, and its steepest place is
-    chance: with AdamW, between two seeds, it moved by a factor of 260 where this rate moved by 4.
+    The rate of the steepest fall, or a tenth of that of the least loss, are more usual. With steps whose length
+    does not depend on the gradient's, the loss stays low far beyond the best rates, and its steepest place is chance:
+    with AdamW, between two seeds, it moved by a factor of 260 where this rate moved by 4.
 
     Raises:
         CooksegError: The loss did not fall.

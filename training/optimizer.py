@@ -1,20 +1,33 @@
-"""Muon, for the kernels of convolutions (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon).
+"""Which optimiser moves what: Muon the kernels of convolutions, AdamW the norms and biases.
 
-It moves a matrix by its momentum with all singular values made equal, so that directions that the gradient hardly shows
-are learned as well. A few hundred frames make few steps, and one by Muon does the work of several by AdamW: see
-benchmarks/camvid.md. Own code because torch's takes matrices only, and computes in bfloat16, which not every processor
-is made for.
+Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon) moves a matrix by its momentum with all singular
+values made equal, so that directions that the gradient hardly shows are learned as well. A few hundred frames make few
+steps, and one by Muon does the work of several by AdamW: see benchmarks/camvid.md. Own code because torch's takes
+matrices only, and computes in bfloat16, which not every processor is made for.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-MOMENTUM = 0.95
+from cookseg.training.config import TrainConfig
+
+_MOMENTUM = 0.95
 _ROUNDS = 5
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of a s + b s³ + c s⁵: applied five times it brings every s in 0 to 1, but for tiny ones, near to 1."""
+
+
+def optimizers(network: nn.Module, config: TrainConfig, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
+    """Return what trains a network whose forward pass computes in ``dtype``; norms and biases have no weight decay."""
+    kernels = [parameter for parameter in network.parameters() if parameter.ndim == 4]
+    others = [parameter for parameter in network.parameters() if parameter.ndim != 4]
+    half = dtype if dtype == torch.bfloat16 else None  # float16 has not the range
+    return [
+        Muon(kernels, config.lr, config.weight_decay, half),
+        torch.optim.AdamW(others, config.lr, weight_decay=0.0, fused=True),
+    ]
 
 
 class Muon(torch.optim.Optimizer):
@@ -31,22 +44,20 @@ class Muon(torch.optim.Optimizer):
         self.dtype = dtype
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # of the stubs
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # a closure is of no use here
         """Do one step by the gradients of the kernels."""
-        loss = closure() if closure else None
         for group in self.param_groups:
             for kernel in group["params"]:
                 state = self.state[kernel]
                 if not state:
                     state["momentum"] = torch.zeros_like(kernel)
                 momentum = state["momentum"]
-                momentum.lerp_(kernel.grad, 1 - MOMENTUM)
-                rows = kernel.grad.lerp(momentum, MOMENTUM).permute(0, 2, 3, 1)  # Nesterov's; (O, h, w, I)
+                momentum.lerp_(kernel.grad, 1 - _MOMENTUM)
+                rows = kernel.grad.lerp(momentum, _MOMENTUM).permute(0, 2, 3, 1)  # Nesterov's; (O, h, w, I)
                 matrix = rows.flatten(1)
                 update = orthogonalized(matrix.to(self.dtype or kernel.dtype)).view_as(rows).permute(0, 3, 1, 2)
                 length = 0.2 * max(matrix.shape) ** 0.5
                 kernel.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"] * length)
-        return loss
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from cookseg.training import checkpoint, distributed
 from cookseg.training.config import PRESETS, TrainConfig
 from cookseg.training.loss import SegmentationLoss, class_weights
 from cookseg.training.model import Answer, UNet
-from cookseg.training.optimizer import Muon
+from cookseg.training.optimizer import optimizers
 from cookseg.training.pace import Pace
 from cookseg.training.quantization import simulate_int8
 from cookseg.training.samples import Batches, TrainingSet, class_shares
@@ -104,7 +104,7 @@ class Trainer:
         self.parallel = distributed.parallel(self.network)
         self.loss = SegmentationLoss(class_weights(class_shares(samples, len(contract.classes)))).to(self.device)
         self.dtype = autocast_dtype(self.device) if config.precision == "auto" else torch.float32
-        self.optimizers = _optimizers(self.network, config, self.dtype)
+        self.optimizers = optimizers(self.network, config, self.dtype)
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
         self.progress = Progress()
         self.pace = Pace()
@@ -277,17 +277,6 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
         torch._foreach_lerp_(averaged, current, 1 - keep)
 
     return update
-
-
-def _optimizers(network: torch.nn.Module, config: TrainConfig, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
-    """Return Muon for the kernels of convolutions, and AdamW for norms and biases, which have no weight decay."""
-    kernels = [parameter for parameter in network.parameters() if parameter.ndim == 4]
-    others = [parameter for parameter in network.parameters() if parameter.ndim != 4]
-    half = dtype if dtype == torch.bfloat16 else None  # float16 has not the range
-    return [
-        Muon(kernels, config.lr, config.weight_decay, half),
-        torch.optim.AdamW(others, config.lr, weight_decay=0.0, fused=True),
-    ]
 
 
 def _start_worker(_: int) -> None:
