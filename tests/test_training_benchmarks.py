@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from cookseg.benchmarks import camvid, training_speed
+from cookseg.runtime.engine import OnnxEngine
 from cookseg.runtime.images import read_image
 from cookseg.training.config import PRESETS, UNetConfig
 
@@ -47,6 +48,23 @@ def test_camvid_trains_exports_evaluates_and_times_and_does_nothing_twice(frames
     assert read_image(tmp_path / "out/results.png").std() > 10
     again = CliRunner().invoke(camvid.main, arguments, catch_exceptions=False)
     assert json.loads(again.stdout)["results"] == value["results"]
+
+
+def test_camvid_fine_tunes_where_the_export_does_not_choose_int8(frames, tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "classic", UNetConfig((8, 16), transposed=True))
+    monkeypatch.setitem(camvid.RECIPES, "edge-s", "--imgsz 96x72 --workers 0")
+    precisions = iter(["fp32", "int8"])
+    monkeypatch.setattr(camvid, "_precision", lambda contract: next(precisions))
+    arguments = [str(frames), "-o", str(tmp_path / "out"), "--model", "edge-s", "--epochs", "1", "--json"]
+    done = CliRunner().invoke(camvid.main, arguments, catch_exceptions=False)
+    (result,) = json.loads(done.stdout)["results"]
+    assert result["tuned"]
+    assert result["precision"] == "int8"
+    training = OnnxEngine(tmp_path / "out/edge-s-0/model.onnx", "cpu").contract.provenance["training"]
+    assert training["qat"]
+    assert training["init"]
+    text = (tmp_path / "out/results.md").read_text("utf-8")
+    assert "- edge-s-0 was fine-tuned for int8: `--qat --lr 0.0003 --epochs 20`" in text
 
 
 def test_camvid_says_what_is_not_there(tmp_path):
