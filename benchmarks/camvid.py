@@ -102,7 +102,7 @@ class Result:
     val: float
     test: float
     classes: dict[str, float | None]
-    tuned: bool = False
+    tuned: bool
 
     @property
     def name(self) -> str:
@@ -185,7 +185,7 @@ def report(results: Sequence[Result], milliseconds: dict[str, float]) -> str:
     rows = [_row(name, runs, milliseconds) for name, runs in by_model.items() if runs or name == REFERENCE]
     published = [[name, f"{size:g}", "", "", val, test, "", "", ""] for name, size, val, test in PUBLISHED]
     head = ["model", "M parameters", "input", "seeds", "val mIoU, %", "test mIoU, %", "ms", "times faster", "hours"]
-    classes = [[result.model, *(f"{100 * (iou or 0):.0f}" for iou in result.classes.values())] for result in results]
+    classes = [[result.name, *(f"{100 * (iou or 0):.0f}" for iou in result.classes.values())] for result in results]
     recipes = [f"- `{name}`: `{COMMON} {RECIPES[name]}`" for name, runs in by_model.items() if runs]
     recipes += [f"- {result.name} was fine-tuned for int8: `{TUNING}`" for result in results if result.tuned]
     made = ", ".join(f"{name} {version}" for name, version in {"torch": torch.__version__, **versions()}.items())
@@ -204,24 +204,15 @@ def report(results: Sequence[Result], milliseconds: dict[str, float]) -> str:
 
 
 def _row(name: str, runs: list[Result], milliseconds: dict[str, float]) -> list[str]:
-    faster = f"{milliseconds[REFERENCE] / milliseconds[name]:.1f}"
+    ms, faster = f"{milliseconds[name]:.1f}", f"{milliseconds[REFERENCE] / milliseconds[name]:.1f}"
     if not runs:
-        return [
-            name,
-            "31.0",
-            "480x352",
-            "0",
-            "not trained",
-            "not trained",
-            f"int8 {milliseconds[name]:.1f}",
-            faster,
-            "",
-        ]
+        return [name, "31.0", "480x352", "0", *2 * ["not trained"], f"int8 {ms}", faster, ""]
     first = runs[0]
     scores = (_spread([100 * run.val for run in runs]), _spread([100 * run.test for run in runs]))
-    time = f"{'/'.join(sorted({run.precision for run in runs}))} {milliseconds[name]:.1f}"
+    precisions = "/".join(sorted({run.precision for run in runs}))
     hours = f"{sum(run.hours for run in runs):.1f}"
-    return [name, f"{first.parameters / 1e6:.1f}", first.size, str(len(runs)), *scores, time, faster, hours]
+    size = [f"{first.parameters / 1e6:.1f}", first.size]
+    return [name, *size, str(len(runs)), *scores, f"{precisions} {ms}", faster, hours]
 
 
 def _spread(values: list[float]) -> str:

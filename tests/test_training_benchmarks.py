@@ -63,8 +63,33 @@ def test_camvid_fine_tunes_where_the_export_does_not_choose_int8(frames, tmp_pat
     training = OnnxEngine(tmp_path / "out/edge-s-0/model.onnx", "cpu").contract.provenance["training"]
     assert training["qat"]
     assert training["init"]
+    assert training["lr"] == 0.0003
     text = (tmp_path / "out/results.md").read_text("utf-8")
     assert "- edge-s-0 was fine-tuned for int8: `--qat --lr 0.0003 --epochs 20`" in text
+
+
+def test_camvid_times_the_file_of_every_seed_and_reports_their_mean(frames, tmp_path, monkeypatch):
+    found = {
+        0: camvid.Result("edge-s", 0, "int8", 1_800_000, "96x72", 0.25, 0.66, 0.55, {"sky": 0.9}, tuned=False),
+        1: camvid.Result("edge-s", 1, "fp32", 1_800_000, "96x72", 0.5, 0.64, 0.53, {"sky": 0.8}, tuned=True),
+    }
+
+    def run(data, folder, model, seed, epochs):
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes(f"file of seed {seed}".encode())
+        return found[seed]
+
+    times = {b"file of seed 0": 2.0, b"file of seed 1": 6.0, b"file of classic": 200.0}
+    monkeypatch.setattr(camvid, "run", run)
+    monkeypatch.setattr(camvid, "reference", lambda data: b"file of classic")
+    monkeypatch.setattr(camvid, "time_models", lambda data, files: {name: times[x] for name, x in files.items()})
+    arguments = [str(frames), "-o", str(tmp_path / "out"), "--model", "edge-s", "--seeds", "2", "--json"]
+    done = CliRunner().invoke(camvid.main, arguments, catch_exceptions=False)
+    assert json.loads(done.stdout)["milliseconds"] == {"edge-s": 4.0, "classic": 200.0}
+    text = (tmp_path / "out/results.md").read_text("utf-8")
+    assert "| edge-s | 1.8 | 96x72 | 2 | 65.00 ± 1.41 | 54.00 ± 1.41 | fp32/int8 4.0 | 50.0 | 0.8 |" in text
+    assert "| edge-s-0 | 90 |" in text
+    assert "| edge-s-1 | 80 |" in text
 
 
 def test_camvid_says_what_is_not_there(tmp_path):
