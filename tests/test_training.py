@@ -102,6 +102,11 @@ class TestTrainer:
         assert trainer.out_of_patience
         assert trainer.progress.step < trainer.steps
 
+    def test_validations_are_as_far_apart_as_asked_and_the_end_has_one(self, tmp_path):
+        trainer = self.trainer(replace(self.config, epochs=8, val_every=3), frames=4)
+        trainer.fit(tmp_path, 0, lambda _: True)
+        assert [row["epoch"] for row in trainer.progress.history] == [3, 6, 8]
+
     def test_a_loss_that_is_not_finite_is_an_error_with_a_remedy(self, tmp_path):
         trainer = self.trainer()
         with torch.no_grad():

@@ -91,6 +91,13 @@ class _Train(console.Command):
 @click.option("--batch", type=click.IntRange(2), default=8, show_default=True, help="Frames in a step, of all ranks.")
 @click.option("--lr", type=float, default=2e-3, show_default=True, help="Peak learning rate.")
 @click.option(
+    "--val-every",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Epochs between validations, for a set whose validation takes long beside an epoch.",
+)
+@click.option(
     "--patience",
     type=click.IntRange(0),
     help="Epochs without a better validation mIoU after which it stops; 0 is never.  [default: a third, 10 at least]",

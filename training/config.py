@@ -52,6 +52,7 @@ class TrainConfig:
         weight_decay: Decoupled weight decay of the kernels of convolutions.
         warmup: Share of the steps over which the learning rate rises to its peak; a cosine to 0 follows.
         average: Decay of the exponential moving average of the weights that is evaluated and kept.
+        val_every: Epochs between validations; a run of more than 100 validations has 100.
         patience: Epochs without a better validation mIoU after which the run ends; 0 never ends it early.
         seed: Seeds weights, order and augmentation.
         qat: Whether to train as if convolutions were computed in int8, for a model that will be.
@@ -69,6 +70,7 @@ class TrainConfig:
     weight_decay: float = 0.1
     warmup: float = 0.05
     average: float = 0.998
+    val_every: int = 1
     patience: int = 0
     seed: int = 0
     qat: bool = False
@@ -83,7 +85,7 @@ class TrainConfig:
             raise InputError(f"model is {self.model!r}; it must be one of {', '.join(PRESETS)}")
         if self.precision not in get_args(Precision):
             raise InputError(f"precision is {self.precision!r}; it must be one of {', '.join(get_args(Precision))}")
-        for name, smallest in (("epochs", 1), ("batch", 2), ("patience", 0), ("seed", 0)):
+        for name, smallest in (("epochs", 1), ("batch", 2), ("val_every", 1), ("patience", 0), ("seed", 0)):
             if getattr(self, name) < smallest:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be {smallest} or more")
         if not (0 < self.lr < math.inf and self.weight_decay >= 0):

@@ -111,7 +111,7 @@ class Trainer:
         self._best: torch.nn.Module | None = None  # better than what is on disk
         self._saved = time.monotonic()
         self.steps = math.ceil(config.epochs * len(samples) / config.batch)
-        self.steps_per_validation = math.ceil(self.steps / min(config.epochs, 100))
+        self.steps_per_validation = math.ceil(max(self.steps / config.epochs * config.val_every, self.steps / 100))
 
     def fit(self, run: Path, workers: int, report: Callable[["Trainer"], bool]) -> None:
         """Train to the end, to the end of patience, or until `report`, called after each step, returns False.
