@@ -60,7 +60,7 @@ RECIPES = {
     "edge-s": "--imgsz 240x176 --epochs 160",
     "edge-m": "--imgsz 336x256 --epochs 150 --crop 272x208",
     "edge-l": "--imgsz 560x416 --epochs 120 --crop 352x256",
-    "classic": "--imgsz 480x352 --epochs 120",
+    "classic": "--imgsz 480x352 --epochs 44 --crop 240x176 --batch 4 --lr 0.0015 --zoom 0.25 --val-every 4",
 }
 """Options of cook-train, for each model beside those in common."""
 TUNING = "--qat --lr 0.0003 --epochs 20"
