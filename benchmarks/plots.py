@@ -37,7 +37,7 @@ def draw_soak(samples: Sequence["Sample"]) -> bytes:
 
 def draw_tradeoff(results: Sequence["Result"], milliseconds: dict[str, float]) -> bytes:
     """Draw mIoU over latency, one point for each model and seed; return a PNG."""
-    figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    figure, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
     for name in dict.fromkeys(result.model for result in results):
         runs = [result for result in results if result.model == name]
         times = [milliseconds[name]] * len(runs)
@@ -46,7 +46,7 @@ def draw_tradeoff(results: Sequence["Result"], milliseconds: dict[str, float]) -
     ax.axvline(milliseconds["classic"], color="tab:gray", linestyle=":", label="latency of classic in int8")
     ax.set(xscale="log", xlabel="network alone, one frame, ms", ylabel="mIoU, %")
     ax.grid(alpha=0.3, which="both")
-    ax.legend(fontsize="small")
+    ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))  # beside the points, not over them
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
     plt.close(figure)

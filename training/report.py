@@ -51,6 +51,8 @@ def plot(history: History) -> bytes:
     rate.plot(epochs, [row["lr"] for row in history], color="tab:gray", linestyle=":", label="learning rate")
     rate.set(ylabel="learning rate", ylim=(0, None))
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
+    colors = plt.colormaps["tab20"].colors  # type: ignore[attr-defined]  # of a ListedColormap; pairs, dark and light
+    right.set_prop_cycle(color=colors[::2] + colors[1::2])  # ten alone would come twice in a dozen classes
     for name in (name for name in history[0] if name.startswith("val_iou_")):
         right.plot(epochs, [_nan(row[name]) for row in history], linewidth=1, label=name.removeprefix("val_iou_"))
     mean = [_nan(row["val_miou"]) for row in history]
@@ -58,7 +60,7 @@ def plot(history: History) -> bytes:
     best = max(range(len(mean)), key=lambda i: history[i]["val_miou"] or 0)
     right.plot(epochs[best], mean[best], "k*", markersize=12, label=f"best: {mean[best]:.4f}")
     right.set(xlabel="epoch", ylabel="validation IoU", ylim=(0, 1))
-    right.legend(loc="lower right", fontsize="small")
+    right.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")  # beside the curves, not over them
     right.grid(alpha=0.3)
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
