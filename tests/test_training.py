@@ -107,6 +107,10 @@ class TestTrainer:
         trainer.fit(tmp_path, 0, lambda _: True)
         assert [row["epoch"] for row in trainer.progress.history] == [3, 6, 8]
 
+    def test_a_long_run_has_a_hundred_validations(self):
+        trainer = self.trainer(replace(self.config, epochs=1000, val_every=3), frames=4)
+        assert trainer.steps / trainer.steps_per_validation == 100
+
     def test_a_loss_that_is_not_finite_is_an_error_with_a_remedy(self, tmp_path):
         trainer = self.trainer()
         with torch.no_grad():

@@ -95,7 +95,7 @@ class _Train(console.Command):
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Epochs between validations, for a set whose validation takes long beside an epoch.",
+    help="Epochs between validations, for a set whose validation takes long; a run has 100 at most.",
 )
 @click.option(
     "--patience",
