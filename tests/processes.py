@@ -15,6 +15,8 @@ from cookseg.runtime.contract import COOKING, IGNORE, Contract, Preprocessing
 from cookseg.runtime.dataset import Sample
 from cookseg.training import distributed
 from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
+from cookseg.training.distillation import Teacher
+from cookseg.training.model import UNet
 from cookseg.training.trainer import Trainer
 
 CONFIG = TrainConfig(epochs=4, batch=5, seed=1, precision="float32", preprocessing=Preprocessing(32, 32))
@@ -30,17 +32,22 @@ def noise(frames):
         yield Sample(rng.integers(0, 256, (32, 32, 3), np.uint8), truth, 0)
 
 
-def train(folder, qat=False):
-    """Train; give the losses, the first step's gradients and running statistics, and the validations.
+def train(folder, mode=""):
+    """Train, for int8 (mode ``qat``) or by a teacher too (``teacher``).
+
+    Gives the losses, the first step's gradients and running statistics, and the validations.
 
     The network is float64: in float32 the order of a sum decides whether an activation goes to the int8 step above or
     the one below, and gradients differ by up to an eighth for it (seen with five of eight seeds).
     """
     samples = list(noise(7))
-    config = replace(CONFIG, qat=qat)
+    config = replace(CONFIG, qat=mode == "qat")
     with mock.patch.dict(PRESETS, edge=TINY):
         torch.set_default_dtype(torch.float64)
-        trainer = Trainer(config, Contract(COOKING, config.preprocessing), samples, samples[:3], "cpu")
+        contract = Contract(COOKING, config.preprocessing)
+        torch.manual_seed(2)
+        teacher = Teacher(UNet(TINY, 3, contract.preprocessing), contract, (1, 1)) if mode == "teacher" else None
+        trainer = Trainer(config, contract, samples, samples[:3], "cpu", teacher)
         torch.set_default_dtype(torch.float32)
     losses, gradients, statistics = [], [], []
 
@@ -65,7 +72,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     target = Path(sys.argv[1])
     with distributed.joined("cpu") as rank:
-        result = train(target.parent, qat=sys.argv[2:] == ["--qat"])
+        result = train(target.parent, *sys.argv[2:])
         if rank == 0:
             torch.save(result, target)
     distributed.end(0)

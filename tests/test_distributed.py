@@ -43,14 +43,14 @@ def curve(run):
     return [float(row["train_loss"]) for row in csv.DictReader((run / "metrics.csv").read_text().splitlines())]
 
 
-@pytest.mark.parametrize(("count", "qat"), [(2, False), (3, False), (2, True)])
-def test_several_processes_train_as_one_does(tmp_path, count, qat):
+@pytest.mark.parametrize(("count", "mode"), [(2, ""), (3, ""), (2, "qat"), (3, "teacher")])
+def test_several_processes_train_as_one_does(tmp_path, count, mode):
     """Shares are unequal, classes and pixels without truth unevenly spread: five frames over two or three processes."""
     torch.set_num_threads(1)
     (tmp_path / "one").mkdir()
-    one = processes.train(tmp_path / "one", qat)
+    one = processes.train(tmp_path / "one", mode)
     file = tmp_path / "several.pt"
-    finish(torchrun(count, Path(__file__).with_name("processes.py"), file, *["--qat"][: int(qat)]))
+    finish(torchrun(count, Path(__file__).with_name("processes.py"), file, mode))
     several = torch.load(file)
     # sums in another order; a process's own batch norms, loss or gradients are wrong in the second digit
     for a, b in zip(one["gradients"], several["gradients"], strict=True):

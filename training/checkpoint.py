@@ -21,7 +21,7 @@ from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
 from cookseg.training.model import UNet
 
 VERSION = 1
-BEST, LAST = "best.pt", "last.pt"
+BEST, LAST, TEACHER = "best.pt", "last.pt", "teacher.pt"
 
 
 def save(path: Path, contract: Contract, network: nn.Module, **run: Any) -> None:

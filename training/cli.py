@@ -150,6 +150,11 @@ class _Train(console.Command):
     type=console.PathOrStarter(STARTER, exists=True),
     help="Run or checkpoint to take the first weights from, to fine-tune it; starter is the one of cookseg.",
 )
+@click.option(
+    "--teacher",
+    type=console.PathOrStarter(STARTER, exists=True),
+    help="Run or checkpoint whose answers are learned beside the masks: a larger model's, for a small one.",
+)
 @click.option("--qat", is_flag=True, help="Train for int8, where cook-export says that int8 loses too much.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--workers", type=click.IntRange(0), help="Processes that augment.  [default: 0 on cpu, up to 8 on cuda]")
@@ -192,10 +197,13 @@ def main(
     options["init"] = checkpoint.digest(start) if start else ""
     if start and ctx.get_parameter_source("model") is ParameterSource.DEFAULT:
         options["model"] = checkpoint.preset(start)
+    teacher = checkpoint.find(options["teacher"]) if options["teacher"] else None
+    options["teacher"] = checkpoint.digest(teacher) if teacher else ""
     stored = None
     if run and resume:
         start, layout = run / checkpoint.LAST, runs.trained_on(run)[1]
         stored = checkpoint.load_config(start)
+        teacher = run / checkpoint.TEACHER if stored.teacher else None
     with distributed.joined(device) as rank:
         if check and rank == 0:
             require_sound(data, layout)
@@ -204,7 +212,7 @@ def main(
         if stored:
             _refuse_changes(ctx, config, stored)
             config = stored
-        trainer = runs.prepare(found, run, config, device=device, start=start)
+        trainer = runs.prepare(found, run, config, device=device, start=start, teacher=teacher)
         if not run:
             curve = lr_range.range_test(trainer, workers or 0)
             if rank == 0:

@@ -57,6 +57,7 @@ class TrainConfig:
         seed: Seeds weights, order and augmentation.
         qat: Whether to train as if convolutions were computed in int8, for a model that will be.
         init: SHA-256 of the checkpoint that the first weights come from; empty for random weights.
+        teacher: SHA-256 of the checkpoint whose answers are learned beside the truth; empty for the truth alone.
         precision: ``auto`` is bfloat16 or float16 autocast where the device has it, ``float32`` never.
         preprocessing: Size and resize rule of the network's input.
         crop: Height and width of the random windows that a step sees of the frames; None for whole frames.
@@ -75,6 +76,7 @@ class TrainConfig:
     seed: int = 0
     qat: bool = False
     init: str = ""
+    teacher: str = ""
     precision: Precision = "auto"
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     crop: tuple[int, int] | None = None

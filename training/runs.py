@@ -26,6 +26,7 @@ from cookseg.runtime.segmenter import Segmenter
 from cookseg.training import checkpoint, distributed
 from cookseg.training.compare import RECORD
 from cookseg.training.config import TrainConfig
+from cookseg.training.distillation import Teacher
 from cookseg.training.model import UNet
 from cookseg.training.report import Reporter
 from cookseg.training.samples import class_shares, fit_sample, memory_mapped
@@ -75,7 +76,15 @@ class Data:
         return digest.hexdigest()
 
 
-def prepare(data: Data, run: Path | None, config: TrainConfig, *, device: str, start: Path | None = None) -> Trainer:
+def prepare(
+    data: Data,
+    run: Path | None,
+    config: TrainConfig,
+    *,
+    device: str,
+    start: Path | None = None,
+    teacher: Path | None = None,
+) -> Trainer:
     """Read the data and build what trains, so that whatever spoils a run is found before it writes anything.
 
     Args:
@@ -85,9 +94,11 @@ def prepare(data: Data, run: Path | None, config: TrainConfig, *, device: str, s
         device: ``cpu`` or ``cuda``.
         start: Checkpoint to start from, None for random weights: the run's own last one continues it, of another one
             only the weights are taken.
+        teacher: Checkpoint whose answers are learned too; a resumed run has its own copy.
 
     Raises:
-        InputError: The folder holds a run already, or the one to continue has another configuration or data.
+        InputError: The folder holds a run already, the one to continue has another configuration or data, or first
+            weights or teacher do not fit.
         DatasetError: Files cannot be read, or hold nothing to learn.
     """
     own = run / checkpoint.LAST if run else None
@@ -99,7 +110,8 @@ def prepare(data: Data, run: Path | None, config: TrainConfig, *, device: str, s
     samples, val = _read(data, config)
     contract = Contract(data.classes, config.preprocessing, _provenance(data, config))
     distributed.require_same(contract.to_json(), "data, options or versions")
-    trainer = Trainer(config, contract, samples, val, device)
+    taught = Teacher.load(teacher, contract) if teacher else None
+    trainer = Trainer(config, contract, samples, val, device, taught)
     if last:
         if Contract.from_json(last["contract"]) != contract:
             raise InputError(
@@ -130,6 +142,8 @@ def train(trainer: Trainer, data: Data, run: Path, workers: int | None = None) -
         for left in run.glob(".*.tmp"):  # by a process that was killed while it wrote; as large as a checkpoint
             left.unlink()
         _record(run, data, trainer)
+        if trainer.teacher and trainer.progress.step == 0:
+            checkpoint.save(run / checkpoint.TEACHER, trainer.teacher.contract, trainer.teacher.network)
     _fit(trainer, run, default_workers(trainer.device.type) if workers is None else workers)
 
 
@@ -292,6 +306,7 @@ def _provenance(data: Data, config: TrainConfig) -> dict[str, object]:
         "seed": config.seed,
         **({"qat": True} if config.qat else {}),
         **({"init": config.init} if config.init else {}),
+        **({"teacher": config.teacher} if config.teacher else {}),
     }
     found = {
         "name": data.root.resolve().name,

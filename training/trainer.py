@@ -30,6 +30,7 @@ from cookseg.runtime.metrics import ConfusionMatrix
 from cookseg.runtime.segmenter import Segmenter
 from cookseg.training import checkpoint, distributed
 from cookseg.training.config import PRESETS, TrainConfig
+from cookseg.training.distillation import Teacher, divergence
 from cookseg.training.loss import SegmentationLoss, class_weights
 from cookseg.training.model import Answer, UNet
 from cookseg.training.optimizer import optimizers
@@ -89,11 +90,13 @@ class Trainer:
         samples: Sequence[Sample],
         val: Sequence[Sample],
         device: str,
+        teacher: Teacher | None = None,
     ) -> None:
         """Build network, optimiser and loss; samples are at the network's size (`fit_sample`)."""
         torch.manual_seed(config.seed)
         self.config, self.contract, self.val = config, contract, val
         self.device = torch.device(device)
+        self.teacher = teacher.to(self.device) if teacher else None
         self.samples = TrainingSet(samples, config.augment, config.seed, config.crop)
         self.network = UNet(PRESETS[config.model], len(contract.classes), contract.preprocessing)
         self.network.to(self.device)
@@ -167,8 +170,11 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            logits = self.parallel(frames)
-        loss = self.loss(logits.float(), truth)
+            answer = self.teacher(frames) if self.teacher else None
+            logits = self.parallel(frames).float()
+        loss = self.loss(logits, truth)
+        if answer is not None:
+            loss = loss + divergence(logits, answer)
         self.scaler.scale(loss).backward()
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)

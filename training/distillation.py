@@ -1,0 +1,73 @@
+"""Distillation: a network learns the answers of another one, its teacher, beside the truth (arXiv:1503.02531).
+
+A mask says what a pixel is. A teacher also says what it could be, and says it of every augmented window anew, so a
+network too small for the data to lead it far learns what a larger one makes of them: see benchmarks/cooking.md.
+"""
+
+from pathlib import Path
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cookseg.runtime.contract import Contract
+from cookseg.runtime.errors import InputError
+from cookseg.training import checkpoint, distributed
+from cookseg.training.model import UNet
+
+
+class Teacher(nn.Module):
+    """A trained network, which stays as it is, and the loss of logits that differ from its own."""
+
+    def __init__(self, network: UNet, contract: Contract, scale: tuple[float, float]) -> None:
+        """Teach by a network and its contract; ``scale`` is its height and width over those of the learner's input."""
+        super().__init__()
+        self.network, self.contract, self.scale = network.eval().requires_grad_(False), contract, scale
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+
+    @classmethod
+    def load(cls, path: Path, contract: Contract) -> Self:
+        """Read the teacher of a network that has the given contract.
+
+        Raises:
+            ModelError: As `checkpoint.load_network`.
+            InputError: It has other classes, or sees frames in another shape.
+        """
+        network, theirs = checkpoint.load_network(path)
+        if theirs.classes.names != contract.classes.names:
+            raise InputError(
+                f"{path}: it cannot teach: its classes are {', '.join(theirs.classes.names)}, those of the dataset"
+                f" {', '.join(contract.classes.names)}; choose another --teacher, or none"
+            )
+        its, ours = theirs.preprocessing, contract.preprocessing
+        padded = "letterbox" in (its.resize, ours.resize)
+        if its.resize != ours.resize or (padded and its.width * ours.height != ours.width * its.height):
+            raise InputError(
+                f"{path}: it cannot teach: it sees frames as --imgsz {its.width}x{its.height} --resize {its.resize},"
+                f" where this run has --imgsz {ours.width}x{ours.height} --resize {ours.resize}; the rule must be the"
+                " same, and with letterbox the shape too"
+            )
+        return cls(network, theirs, (its.height / ours.height, its.width / ours.width))
+
+    @torch.no_grad()
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map the learner's frames (N, H, W, 3) uint8 to logits (N, C, h, w) float32, at the teacher's resolution."""
+        size = [round(extent * scale) for extent, scale in zip(frames.shape[1:3], self.scale, strict=True)]
+        if size != list(frames.shape[1:3]):
+            pixels = frames.permute(0, 3, 1, 2).float()
+            frames = F.interpolate(pixels, size, mode="bilinear", antialias=True).permute(0, 2, 3, 1)
+        return self.network.coarse_logits(frames)
+
+
+def divergence(logits: Tensor, answer: Tensor) -> Tensor:
+    """Return the cross-entropy of a network's probabilities by those of its teacher, the mean over all pixels.
+
+    Args:
+        logits: (N, C, H, W) float32.
+        answer: The teacher's logits (N, C, h, w) float32. The coarser of both resolutions is that of the comparison.
+    """
+    size = (min(logits.shape[2], answer.shape[2]), min(logits.shape[3], answer.shape[3]))
+    logits, answer = (F.adaptive_avg_pool2d(x, size) for x in (logits, answer))
+    loss = F.cross_entropy(logits, answer.softmax(1), reduction="sum")
+    return distributed.total(loss) / distributed.total(loss.new_tensor(logits[:, 0].numel()))
