@@ -120,7 +120,9 @@ def test_a_network_learns_what_no_mask_says(kept, monkeypatch):
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     truth = np.full((32, 48), IGNORE, np.uint8)
     truth[0, :3] = range(3)
-    config = TrainConfig(batch=2, epochs=200, seed=1, augment=AugmentConfig(*[0.0] * 12), preprocessing=SPEC, precision="float32")
+    config = TrainConfig(
+        batch=2, epochs=200, seed=1, augment=AugmentConfig(*[0.0] * 12), preprocessing=SPEC, precision="float32"
+    )
     trainer = Trainer(config, CONTRACT, [Sample(frame, truth, 0) for frame in frames()], [], "cpu", teacher)
     least = divergence(teacher(batch), teacher(batch))  # the entropy of its own answers
 

@@ -29,7 +29,10 @@ ELSEWHERE = {
 # Keeps a test short; everything else is run as it stands.
 SHORTER = {
     "cook-data synth": " --size 64",
-    "cook-train data/sets/mine -o runs/fixed": " --epochs 2 --imgsz 64 --crop 32",
+    **dict.fromkeys(
+        (f"cook-train data/sets/mine -o runs/{run}" for run in ("fixed", "large", "small")),
+        " --epochs 2 --imgsz 64 --crop 32",
+    ),
     "cook-train data": " --epochs 2 --imgsz 64",
     "torchrun": " --epochs 2 --imgsz 64",
     "cook-bench": " --iterations 3 --warmup 1",
