@@ -1,7 +1,7 @@
 """Distillation: a network learns the answers of another one, its teacher, beside the truth (arXiv:1503.02531).
 
 A mask says what a pixel is. A teacher also says what it could be, and says it of every augmented window anew, so a
-network too small for the data to lead it far learns what a larger one makes of them: see benchmarks/cooking.md.
+small network goes on learning where masks alone lead it no further: see benchmarks/cooking.md.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from cookseg.training.model import UNet
 
 
 class Teacher(nn.Module):
-    """A trained network, which stays as it is, and the loss of logits that differ from its own."""
+    """A trained network, which stays as it is, and answers for the frames of another one."""
 
     def __init__(self, network: UNet, contract: Contract, scale: tuple[float, float]) -> None:
         """Teach by a network and its contract; ``scale`` is its height and width over those of the learner's input."""
