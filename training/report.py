@@ -46,7 +46,7 @@ def plot(history: History) -> bytes:
     epochs = [row["epoch"] for row in history]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     left.plot(epochs, [row["train_loss"] for row in history], color="tab:blue", label="training loss")
-    left.set(xlabel="epoch", ylabel="loss (cross-entropy + Dice)", ylim=(0, None))
+    left.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
     rate = left.twinx()
     rate.plot(epochs, [row["lr"] for row in history], color="tab:gray", linestyle=":", label="learning rate")
     rate.set(ylabel="learning rate", ylim=(0, None))
