@@ -32,18 +32,14 @@ def frames(height=32, width=48):
     return np.random.default_rng(0).integers(0, 256, (2, height, width, 3), np.uint8)
 
 
-def network(spec=SPEC, seed=0, classes=3):
-    torch.manual_seed(seed)
-    return UNet(TINY, classes, spec)
-
-
 @pytest.fixture
 def kept(tmp_path):
     """Keeps a network of a given contract in a file."""
 
     def keep(contract):
         path = tmp_path / "teacher.pt"
-        checkpoint.save(path, contract, network(contract.preprocessing, classes=len(contract.classes)))
+        torch.manual_seed(0)
+        checkpoint.save(path, contract, UNet(TINY, len(contract.classes), contract.preprocessing))
         return path
 
     return keep
