@@ -29,7 +29,7 @@ test: .venv/installed .types/cookseg
 	$(BIN)/mypy
 	PYTHONPATH=.types $(BIN)/lint-imports
 	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest -q --doctest-modules --pyargs cookseg.runtime cookseg.data cookseg.training cookseg.export
+	$(BIN)/python -m pytest -q --doctest-modules --pyargs cookseg.runtime cookseg.data cookseg.evaluation cookseg.training cookseg.export
 
 # Commit both files together: one is the export of the other. Weights of 7 bits (avx2) are right on every processor.
 STARTER_NOTE := This is the starter, the model inside cookseg. It was trained on synthetic scenes only, rendered by \

@@ -26,18 +26,18 @@ from cookseg.export import convert, graph, quantize
 from cookseg.export.calibration import calibration_frames
 from cookseg.export.pipeline import median_latency
 from cookseg.export.provenance import processor, versions
-from cookseg.runtime import console
-from cookseg.runtime.contract import Contract, Preprocessing
-from cookseg.runtime.dataset import Layout, list_pairs, load_classes, read_pair
-from cookseg.runtime.engine import OUTPUTS, OnnxEngine
 from cookseg.runtime.errors import CooksegError
-from cookseg.runtime.evaluation import evaluate
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.metrics import ConfusionMatrix
-from cookseg.runtime.seal import seal
-from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.model.contract import Contract, Preprocessing
+from cookseg.runtime.model.engine import OUTPUTS, OnnxEngine
+from cookseg.runtime.model.seal import seal
+from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.scoring.dataset import Layout, list_pairs, load_classes, read_pair
+from cookseg.runtime.scoring.evaluation import evaluate
+from cookseg.runtime.scoring.metrics import ConfusionMatrix
+from cookseg.runtime.terminal import console
 from cookseg.training.config import PRESETS
-from cookseg.training.model import UNet
+from cookseg.training.models.unet import UNet
 
 LAYOUT = Layout(mask_format="index")
 COLORS = {

@@ -9,11 +9,11 @@ import click
 import cv2
 
 from cookseg.benchmarks import latency
-from cookseg.runtime import console
-from cookseg.runtime.engine import OnnxEngine
-from cookseg.runtime.preprocess import decode_frame
-from cookseg.runtime.segmenter import Segmenter
-from cookseg.runtime.session import Mode
+from cookseg.runtime.imaging.preprocess import decode_frame
+from cookseg.runtime.model.engine import OnnxEngine
+from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.model.session import Mode
+from cookseg.runtime.terminal import console
 
 _RATE, _SECONDS = 10, 3
 

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from cookseg.data.synthetic.scenes import render, sessions
-from cookseg.runtime.images import read_image
-from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.imaging.images import read_image
+from cookseg.runtime.model.segmenter import Segmenter
 
 Fault = tuple[str, Callable[[], Any]]
 

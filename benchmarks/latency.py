@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 
 from cookseg.data.synthetic.scenes import render, sessions
-from cookseg.runtime.png import encode_png
-from cookseg.runtime.preprocess import decode_frame
-from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.imaging.png import encode_png
+from cookseg.runtime.imaging.preprocess import decode_frame
+from cookseg.runtime.model.segmenter import Segmenter
 
 T = TypeVar("T")
 

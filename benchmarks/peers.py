@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image
 
 from cookseg.benchmarks.latency import Timing, segment
-from cookseg.runtime.engine import Engine
-from cookseg.runtime.images import UInt8Array
-from cookseg.runtime.masks import colorize
-from cookseg.runtime.png import encode_png
-from cookseg.runtime.preprocess import decode_frame
-from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.imaging.masks import colorize
+from cookseg.runtime.imaging.png import encode_png
+from cookseg.runtime.imaging.preprocess import decode_frame
+from cookseg.runtime.model.engine import Engine
+from cookseg.runtime.model.segmenter import Segmenter
 
 Pipeline = Callable[[bytes], Any]
 

@@ -21,12 +21,12 @@ import click
 import numpy as np
 
 from cookseg.benchmarks.faults import make_faults, make_frames
-from cookseg.runtime import console
 from cookseg.runtime.errors import CheckFailedError, CooksegError, InputError
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.images import read_image
-from cookseg.runtime.segmenter import Segmenter
-from cookseg.runtime.session import Mode
+from cookseg.runtime.imaging.images import read_image
+from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.model.session import Mode
+from cookseg.runtime.terminal import console
 
 SAMPLES = 200
 MEMORY_TOLERANCE = 4e6

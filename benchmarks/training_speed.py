@@ -19,15 +19,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cookseg.data.synthetic.sets import Plan, plan_shots, write
-from cookseg.runtime import console
-from cookseg.runtime.contract import Preprocessing
-from cookseg.runtime.dataset import Layout, Pair, Sample, read_pair
+from cookseg.runtime.model.contract import Preprocessing
+from cookseg.runtime.scoring.dataset import Layout, Pair, Sample, read_pair
+from cookseg.runtime.terminal import console
 from cookseg.training import runs
 from cookseg.training.augment import augment
 from cookseg.training.config import PRESETS, TrainConfig
-from cookseg.training.model import UNet
-from cookseg.training.pace import Pace
+from cookseg.training.models.unet import UNet
 from cookseg.training.samples import fit_sample
+from cookseg.training.throughput import Pace
 
 _ROUNDS = 3
 

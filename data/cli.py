@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from cookseg.data import split as splitting
+from cookseg.data import splitting
 from cookseg.data.doctor import report
 from cookseg.data.doctor.findings import diagnose
 from cookseg.data.doctor.mend import LOG, mend
@@ -19,13 +19,13 @@ from cookseg.data.doctor.survey import judge, survey
 from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern
 from cookseg.data.standard import require_new_set
 from cookseg.data.synthetic import sets as synthesis
-from cookseg.runtime import console
-from cookseg.runtime.contract import COOKING
-from cookseg.runtime.dataset import Layout, load_classes, read_classes
 from cookseg.runtime.errors import CheckFailedError, InputError, PartialFailureError
-from cookseg.runtime.evaluation import require_same_classes
 from cookseg.runtime.files import new_folder, require_unused
-from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.model.contract import COOKING
+from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.scoring.dataset import Layout, load_classes, read_classes
+from cookseg.runtime.scoring.evaluation import require_same_classes
+from cookseg.runtime.terminal import console
 
 
 @click.group(cls=console.Group, epilog="Example: cook-data synth data/sets/demo && cook-data doctor data/sets/demo")

@@ -11,13 +11,13 @@ import json
 import shutil
 from pathlib import Path
 
-from cookseg.data.headers import read_header
-from cookseg.runtime.contract import COOKING, ClassTable
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import require_unused, write_atomically
-from cookseg.runtime.images import UInt8Array, read_image
-from cookseg.runtime.masks import colorize
-from cookseg.runtime.png import write_png
+from cookseg.runtime.imaging.headers import read_header
+from cookseg.runtime.imaging.images import UInt8Array, read_image
+from cookseg.runtime.imaging.masks import colorize
+from cookseg.runtime.imaging.png import write_png
+from cookseg.runtime.model.contract import COOKING, ClassTable
 
 
 def require_new_set(out: Path, root: Path) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 
 from cookseg.data.synthetic.scenes import render, sessions
 from cookseg.runtime import read_image, write_png
-from cookseg.runtime.contract import COOKING
-from cookseg.runtime.images import UInt8Array
-from cookseg.runtime.masks import colorize
+from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.imaging.masks import colorize
+from cookseg.runtime.model.contract import COOKING
 
 ROOT = Path(__file__).parent.parent
 FRAMES = 4

@@ -7,10 +7,10 @@ from itertools import chain, zip_longest
 import numpy as np
 
 from cookseg.data.sessions import session_of
-from cookseg.runtime.contract import Preprocessing
-from cookseg.runtime.dataset import Pair
-from cookseg.runtime.images import UInt8Array
-from cookseg.runtime.preprocess import fit, read_frame
+from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.imaging.preprocess import fit, read_frame
+from cookseg.runtime.model.contract import Preprocessing
+from cookseg.runtime.scoring.dataset import Pair
 
 _MORE = 3  # so many times as many frames are read as are kept
 

@@ -16,13 +16,13 @@ import onnx
 import torch
 
 from cookseg.export.config import Gates
-from cookseg.runtime.contract import Contract
-from cookseg.runtime.images import UInt8Array
-from cookseg.runtime.metrics import ConfusionMatrix
-from cookseg.runtime.preprocess import fit
-from cookseg.runtime.session import import_onnxruntime
+from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.imaging.preprocess import fit
+from cookseg.runtime.model.contract import Contract
+from cookseg.runtime.model.session import import_onnxruntime
+from cookseg.runtime.scoring.metrics import ConfusionMatrix
 from cookseg.training.config import ANSWERS
-from cookseg.training.model import Answer, UNet
+from cookseg.training.models.unet import Answer, UNet
 
 REAL = "validation frames"
 """The name of those inputs that are no extremes."""

@@ -7,9 +7,9 @@ from typing import Any, get_args
 import click
 
 from cookseg.export.config import OLDEST, Calibration, Gates, Precision, Settings, Target
-from cookseg.runtime import console
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.session import import_onnxruntime
+from cookseg.runtime.model.session import import_onnxruntime
+from cookseg.runtime.terminal import console
 from cookseg.training.config import ANSWERS
 
 

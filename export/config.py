@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from cookseg.runtime.engine import OUTPUTS
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.model.engine import OUTPUTS
 
 Precision = Literal["fp32", "fp16", "int8", "auto"]
 Target = Literal["x86", "avx2", "arm", "cuda"]

@@ -19,10 +19,10 @@ import torch
 from google.protobuf.message import DecodeError
 
 from cookseg.export.config import OLDEST, versions
-from cookseg.runtime.contract import Contract
 from cookseg.runtime.errors import CooksegError
+from cookseg.runtime.model.contract import Contract
 from cookseg.training.config import ANSWERS
-from cookseg.training.model import Answer, UNet
+from cookseg.training.models.unet import Answer, UNet
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _SIMPLIFIER = """

@@ -13,8 +13,8 @@ import torch
 
 from cookseg.export.check import open_session
 from cookseg.export.graph import with_outputs
-from cookseg.runtime.images import UInt8Array
-from cookseg.training.model import UNet
+from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.training.models.unet import UNet
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from cookseg.runtime.contract import METADATA_KEY, Contract
+from cookseg.runtime.model.contract import METADATA_KEY, Contract
 
 
 @dataclass(frozen=True)

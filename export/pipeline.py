@@ -13,21 +13,21 @@ import onnx
 from cookseg.export import calibration, check, convert, divergence, graph, provenance, quantize
 from cookseg.export.config import Gates, Precision, Settings, Target, versions
 from cookseg.export.report import Report, Stage
-from cookseg.runtime import console
-from cookseg.runtime.contract import GOLDEN_KEY, Contract
-from cookseg.runtime.dataset import Layout
-from cookseg.runtime.engine import OUTPUTS, Engine, OnnxEngine
 from cookseg.runtime.errors import CheckFailedError, DeviceError, InputError
-from cookseg.runtime.evaluation import evaluate, require_same_classes
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.images import UInt8Array
-from cookseg.runtime.metrics import ConfusionMatrix, score_dict
-from cookseg.runtime.seal import seal, signer
-from cookseg.runtime.segmenter import Segmenter
-from cookseg.runtime.selftest import GoldenVector, pack
-from cookseg.runtime.session import import_onnxruntime
+from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.model.contract import GOLDEN_KEY, Contract
+from cookseg.runtime.model.engine import OUTPUTS, Engine, OnnxEngine
+from cookseg.runtime.model.seal import seal, signer
+from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.model.selftest import GoldenVector, pack
+from cookseg.runtime.model.session import import_onnxruntime
+from cookseg.runtime.scoring.dataset import Layout
+from cookseg.runtime.scoring.evaluation import evaluate, require_same_classes
+from cookseg.runtime.scoring.metrics import ConfusionMatrix, score_dict
+from cookseg.runtime.terminal import console
 from cookseg.training import checkpoint, runs
-from cookseg.training.model import UNet
+from cookseg.training.models.unet import UNet
 from cookseg.training.trainer import TorchEngine
 
 _ROUNDS = 3
@@ -35,7 +35,7 @@ _LATENCY = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from cookseg.runtime.engine import OnnxEngine
+from cookseg.runtime.model.engine import OnnxEngine
 engine, frame, seconds = OnnxEngine(Path(sys.argv[1]), sys.argv[2]), np.load(sys.argv[3]), []
 end = time.perf_counter() + 1
 while len(seconds) < 6 or (len(seconds) < 100 and time.perf_counter() < end):

@@ -25,9 +25,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from cookseg.export.check import open_session
 from cookseg.export.config import Calibration, Target
-from cookseg.runtime import console
 from cookseg.runtime.errors import CheckFailedError
-from cookseg.runtime.images import UInt8Array
+from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.terminal import console
 
 
 @dataclass(frozen=True)

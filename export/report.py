@@ -11,9 +11,9 @@ import markdown
 from cookseg.export.check import REAL, Comparison
 from cookseg.export.graph import Size
 from cookseg.export.quantize import Quantized
-from cookseg.runtime import console
-from cookseg.runtime.contract import Contract
-from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, format_score, score_rows
+from cookseg.runtime.model.contract import Contract
+from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, format_score, score_rows
+from cookseg.runtime.terminal import console
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ write_png("mask.png", segmentation.color)
 `STARTER` is the path of the model that comes with it, trained on synthetic scenes only.
 """
 
-from cookseg.runtime.contract import ClassTable, Contract, Preprocessing
-from cookseg.runtime.engine import STARTER
 from cookseg.runtime.errors import CooksegError, DeviceError, ImageError, InputError, ModelError
-from cookseg.runtime.images import read_image
-from cookseg.runtime.png import write_png
-from cookseg.runtime.preprocess import read_frame
-from cookseg.runtime.segmenter import Segmentation, Segmenter
+from cookseg.runtime.imaging.images import read_image
+from cookseg.runtime.imaging.png import write_png
+from cookseg.runtime.imaging.preprocess import read_frame
+from cookseg.runtime.model.contract import ClassTable, Contract, Preprocessing
+from cookseg.runtime.model.engine import STARTER
+from cookseg.runtime.model.segmenter import Segmentation, Segmenter
 
 __all__ = [
     "STARTER",

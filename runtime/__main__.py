@@ -1,5 +1,5 @@
 """`python -m cookseg.runtime` is `cook-infer`."""
 
-from cookseg.runtime.cli import main
+from cookseg.runtime.terminal.cli import main
 
 main(prog_name="cook-infer")

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 
 from cookseg.data.synthetic.scenes import render, sessions
 from cookseg.data.synthetic.sets import Plan, plan_shots, write
-from cookseg.runtime.contract import COOKING, Contract, Preprocessing
-from cookseg.runtime.masks import colorize
-from cookseg.runtime.png import write_png
-from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.imaging.masks import colorize
+from cookseg.runtime.imaging.png import write_png
+from cookseg.runtime.model.contract import COOKING, Contract, Preprocessing
+from cookseg.runtime.model.segmenter import Segmenter
 
 
 @dataclass(frozen=True)

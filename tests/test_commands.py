@@ -14,17 +14,22 @@ import pytest
 from click.testing import CliRunner
 
 from cookseg.benchmarks.cli import main as cook_bench
-from cookseg.runtime.cli import main as cook_infer
-from cookseg.runtime.images import read_image
+from cookseg.runtime.imaging.images import read_image
+from cookseg.runtime.terminal.cli import main as cook_infer
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = {
     "cook-data": "data",
     "cook-train": "training",
+    "cook-eval": "evaluation",
     "cook-export": "export",
     "cook-infer": "runtime",
     "cook-bench": "benchmarks",
 }
+
+
+def module_of(package):
+    return f"cookseg.{package}.{'terminal.' if package == 'runtime' else ''}cli"
 
 
 def run(*command, **options):
@@ -53,7 +58,7 @@ class TestEveryCommand:
         assert f"#compdef {script}" in result.stdout
 
     def test_help_needs_no_torch(self, script, package):
-        code = f"import sys; sys.modules['torch'] = None; from cookseg.{package}.cli import main; main(['--help'])"
+        code = f"import sys; sys.modules['torch'] = None; from {module_of(package)} import main; main(['--help'])"
         assert run(sys.executable, "-c", code).returncode == 0
 
 
@@ -69,7 +74,7 @@ class TestEveryCommand:
 )
 def test_a_missing_extra_is_an_instruction(package, arguments, missing, extra, scenes, model):
     arguments = [{"DATA": str(scenes), "MODEL": str(model)}.get(a, a) for a in arguments]
-    code = f"import sys; sys.modules[{missing!r}] = None; from cookseg.{package}.cli import main; main({arguments!r})"
+    code = f"import sys; sys.modules[{missing!r}] = None; from {module_of(package)} import main; main({arguments!r})"
     result = run(sys.executable, "-c", code)
     assert result.returncode == 1
     assert f"pip install 'cookseg[{extra}]'" in result.stderr

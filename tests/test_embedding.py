@@ -15,10 +15,10 @@ import numpy as np
 import onnx
 import pytest
 
-from cookseg.runtime.images import read_image
-from cookseg.runtime.png import write_png
-from cookseg.runtime.seal import seal
-from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.imaging.images import read_image
+from cookseg.runtime.imaging.png import write_png
+from cookseg.runtime.model.seal import seal
+from cookseg.runtime.model.segmenter import Segmenter
 
 ROOT = Path(__file__).parent.parent
 DOC = (ROOT / "docs/embedding.md").read_text("utf-8")

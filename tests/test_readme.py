@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from cookseg.runtime.contract import ClassTable
-from cookseg.runtime.images import read_image
+from cookseg.runtime.imaging.images import read_image
+from cookseg.runtime.model.contract import ClassTable
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

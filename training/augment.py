@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cookseg.runtime.contract import IGNORE
-from cookseg.runtime.images import UInt8Array
+from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.model.contract import IGNORE
 
 Pixels = tuple[UInt8Array, UInt8Array]
 """Frame (H, W, 3) uint8 RGB and class map (H, W) uint8."""

@@ -13,12 +13,12 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from cookseg.runtime.contract import Contract, Preprocessing
 from cookseg.runtime.errors import InputError, ModelError
 from cookseg.runtime.files import write_atomically
+from cookseg.runtime.model.contract import Contract, Preprocessing
 from cookseg.training.augment import AugmentConfig
 from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
-from cookseg.training.model import UNet
+from cookseg.training.models.unet import UNet
 
 VERSION = 1
 BEST, LAST, TEACHER = "best.pt", "last.pt", "teacher.pt"

@@ -7,14 +7,13 @@ import click
 from click.core import ParameterSource
 
 from cookseg.data.doctor.report import require_sound
-from cookseg.runtime import console
-from cookseg.runtime.contract import ClassTable, Preprocessing, ResizeRule
-from cookseg.runtime.dataset import Layout
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.metrics import SCORE_COLUMNS, ConfusionMatrix, score_dict, score_rows
+from cookseg.runtime.model.contract import ClassTable, Preprocessing, ResizeRule
+from cookseg.runtime.scoring.dataset import Layout
+from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, score_dict, score_rows
+from cookseg.runtime.terminal import console
 from cookseg.training import STARTER
-from cookseg.training import compare as comparison
 from cookseg.training import options as config_file
 from cookseg.training.augment import AugmentConfig
 from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epochs
@@ -27,47 +26,19 @@ _PARTS = {"imgsz": "preprocessing", "resize": "preprocessing"} | dict.fromkeys(
 """Options that are part of a field of another name in `TrainConfig`."""
 
 
-@click.command(cls=console.Command, epilog="Example: cook-train compare runs/one runs/other --plot compared.png")
-@click.argument("folders", metavar="RUN...", type=console.folder_argument, nargs=-1, required=True)
-@click.option("--plot", "picture", type=console.file_path, help="PNG to draw mIoU and loss of all runs into.")
-@console.json_option
-@console.version_option
-def compare(folders: tuple[Path, ...], picture: Path | None, as_json: bool) -> None:
-    """Compare RUNs: best and last validation mIoU, the classes' IoU at the best, speed, and settings that differ.
-
-    All scores are those of the validations during training, at the network's size.
-    """
-    found = [comparison.Run.read(folder) for folder in folders]
-    if picture:
-        with console.require_extra("train"):
-            write_atomically(picture, comparison.plot(found))
-    value = {
-        "runs": [run.to_json() for run in found],
-        "differ": comparison.differences(found),
-        "plot": str(picture) if picture else None,
-    }
-    console.emit(as_json, value, lambda: console.table(*comparison.table(found)))
-
-
 class _Train(console.Command):
-    """`cook-train DATA`, and `cook-train compare` beside it; a dataset of that name is ./compare."""
+    """`cook-train DATA`; what was `cook-train compare` is `cook-eval runs`, and a dataset of that name is ./compare."""
 
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args[:1] == ["compare"]:
-            return compare.make_context(f"{info_name} compare", args[1:], parent, **extra)
-        return super().make_context(info_name, args, parent, **extra)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
+            raise click.UsageError("`cook-train compare` is now `cook-eval runs`: cook-eval runs RUN...", ctx)
+        return super().parse_args(ctx, args)
 
 
 @click.command(
     cls=_Train,
     epilog="Examples: cook-train data/sets/demo -o runs/demo   |   cook-train data/sets/demo -o runs/demo --resume"
-    "   |   torchrun --nproc-per-node 2 -m cookseg.training data/sets/demo -o runs/demo"
-    "   |   cook-train compare runs/demo runs/other (see cook-train compare --help)",
+    "   |   torchrun --nproc-per-node 2 -m cookseg.training data/sets/demo -o runs/demo",
 )
 @click.argument("data", type=console.folder_argument)
 @click.option("-o", "--output", "run", type=console.folder_path, help="Folder of the run.  [required]")

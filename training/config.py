@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from cookseg.runtime.contract import Preprocessing
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.model.contract import Preprocessing
 from cookseg.training.augment import AugmentConfig
 
 Precision = Literal["auto", "float32"]

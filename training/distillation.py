@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cookseg.runtime.contract import Contract
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.model.contract import Contract
 from cookseg.training import checkpoint, distributed
-from cookseg.training.model import UNet
+from cookseg.training.models.unet import UNet
 
 
 class Teacher(nn.Module):

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from cookseg.runtime.contract import IGNORE
+from cookseg.runtime.model.contract import IGNORE
 from cookseg.training import distributed
 
 

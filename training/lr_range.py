@@ -9,8 +9,8 @@ import math
 
 from matplotlib.figure import Figure
 
-from cookseg.runtime import console
 from cookseg.runtime.errors import CooksegError
+from cookseg.runtime.terminal import console
 from cookseg.training.trainer import Trainer
 
 STEPS, LOWEST, HIGHEST = 100, 1e-6, 1.0

@@ -11,8 +11,8 @@ from torch.utils.tensorboard import SummaryWriter
 mpl.use("Agg")  # no screen on a training machine; must come before pyplot
 from matplotlib import pyplot as plt
 
+from cookseg.evaluation.comparison import METRICS
 from cookseg.runtime.files import write_atomically
-from cookseg.training.compare import METRICS
 
 History = Sequence[dict[str, float | None]]
 

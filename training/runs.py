@@ -15,19 +15,19 @@ from types import FrameType
 import click
 import torch
 
-from cookseg.runtime import console
-from cookseg.runtime.contract import ClassTable, Contract, Preprocessing
-from cookseg.runtime.dataset import Layout, Pair, Sample, list_pairs, load_classes, read_pair
+from cookseg.evaluation.comparison import RECORD
 from cookseg.runtime.errors import CooksegError, DatasetError, DeviceError, InputError
-from cookseg.runtime.evaluation import evaluate
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.metrics import ConfusionMatrix, score_dict
-from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.model.contract import ClassTable, Contract, Preprocessing
+from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.scoring.dataset import Layout, Pair, Sample, list_pairs, load_classes, read_pair
+from cookseg.runtime.scoring.evaluation import evaluate
+from cookseg.runtime.scoring.metrics import ConfusionMatrix, score_dict
+from cookseg.runtime.terminal import console
 from cookseg.training import checkpoint, distributed
-from cookseg.training.compare import RECORD
 from cookseg.training.config import TrainConfig
 from cookseg.training.distillation import Teacher
-from cookseg.training.model import UNet
+from cookseg.training.models.unet import UNet
 from cookseg.training.report import Reporter
 from cookseg.training.samples import class_shares, fit_sample, memory_mapped
 from cookseg.training.trainer import TorchEngine, Trainer

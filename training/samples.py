@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from cookseg.runtime.contract import IGNORE, Preprocessing
-from cookseg.runtime.dataset import Sample
 from cookseg.runtime.errors import InputError
-from cookseg.runtime.images import UInt8Array
-from cookseg.runtime.preprocess import fit, fitted_size
+from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.imaging.preprocess import fit, fitted_size
+from cookseg.runtime.model.contract import IGNORE, Preprocessing
+from cookseg.runtime.scoring.dataset import Sample
 from cookseg.training import distributed
 from cookseg.training.augment import AugmentConfig, augment
 

@@ -21,29 +21,29 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from cookseg.runtime.contract import Contract
-from cookseg.runtime.dataset import Sample
 from cookseg.runtime.errors import CooksegError
-from cookseg.runtime.evaluation import evaluate
-from cookseg.runtime.images import UInt8Array
-from cookseg.runtime.metrics import ConfusionMatrix
-from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.model.contract import Contract
+from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.scoring.dataset import Sample
+from cookseg.runtime.scoring.evaluation import evaluate
+from cookseg.runtime.scoring.metrics import ConfusionMatrix
 from cookseg.training import checkpoint, distributed
 from cookseg.training.config import PRESETS, TrainConfig
 from cookseg.training.distillation import Teacher, divergence
 from cookseg.training.loss import SegmentationLoss, class_weights
-from cookseg.training.model import Answer, UNet
+from cookseg.training.models.unet import Answer, UNet
 from cookseg.training.optimizer import optimizers
-from cookseg.training.pace import Pace
 from cookseg.training.quantization import simulate_int8
 from cookseg.training.samples import Batches, TrainingSet, class_shares
+from cookseg.training.throughput import Pace
 
 SECONDS_BETWEEN_SAVES = 15
 """A run that is killed loses no more than this, and one epoch; small sets have several epochs a second."""
 
 
 class TorchEngine:
-    """Computes a network with torch, as `cookseg.runtime.engine.Engine` does with onnxruntime."""
+    """Computes a network with torch, as `cookseg.runtime.model.engine.Engine` does with onnxruntime."""
 
     def __init__(self, network: UNet) -> None:
         """Wrap a network; it is used on the device where it is, in evaluation mode."""

@@ -10,7 +10,7 @@ import numpy as np
 from cookseg.data.doctor.frames import BITS
 from cookseg.data.doctor.survey import SPLITS, Record
 from cookseg.data.sessions import natural_key
-from cookseg.runtime.images import UInt8Array, read_image
+from cookseg.runtime.imaging.images import UInt8Array, read_image
 
 NEAR = 12
 """Largest Hamming distance of two fingerprints, in bits of 256, at which frames are near-duplicates."""

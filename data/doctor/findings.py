@@ -11,7 +11,7 @@ from cookseg.data.doctor import duplicates
 from cookseg.data.doctor.catalogue import KINDS, Kind
 from cookseg.data.doctor.masks import Size
 from cookseg.data.doctor.survey import LABELLED, SPLITS, Record, Survey, class_pixels
-from cookseg.runtime.contract import IGNORE
+from cookseg.runtime.model.contract import IGNORE
 
 Cell = str | int | float
 

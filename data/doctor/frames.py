@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cookseg.runtime.images import UInt8Array
+from cookseg.runtime.imaging.images import UInt8Array
 
 SIDE = 640
 """Longest side at which frames are looked at, so that figures of different cameras compare."""

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cookseg.runtime.contract import IGNORE
-from cookseg.runtime.images import UInt8Array, turn
+from cookseg.runtime.imaging.images import UInt8Array, turn
+from cookseg.runtime.model.contract import IGNORE
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]

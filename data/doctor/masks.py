@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cookseg.data.doctor.labels import BoolArray, outlines
-from cookseg.data.headers import Header, read_header
-from cookseg.runtime.contract import IGNORE, ClassTable, Color
-from cookseg.runtime.dataset import Layout
 from cookseg.runtime.errors import MaskError
-from cookseg.runtime.images import UInt8Array, read_mask_image
-from cookseg.runtime.masks import colorize, from_colors, nearest_class, read_mask
+from cookseg.runtime.imaging.headers import Header, read_header
+from cookseg.runtime.imaging.images import UInt8Array, read_mask_image
+from cookseg.runtime.imaging.masks import colorize, from_colors, nearest_class, read_mask
+from cookseg.runtime.model.contract import IGNORE, ClassTable, Color
+from cookseg.runtime.scoring.dataset import Layout
 
 Size = tuple[int, int]
 """Height and width."""

@@ -17,15 +17,15 @@ import numpy as np
 from cookseg.data.doctor.findings import is_scaled
 from cookseg.data.doctor.masks import look_at_mask
 from cookseg.data.doctor.survey import Record, Survey
-from cookseg.data.parallel import map_on_cores
 from cookseg.data.standard import require_new_set, with_ignore_color, write_classes, write_image, write_mask
-from cookseg.runtime import console
-from cookseg.runtime.contract import IGNORE, ClassTable
-from cookseg.runtime.dataset import Layout
 from cookseg.runtime.errors import MaskError
 from cookseg.runtime.files import new_folder, write_atomically
-from cookseg.runtime.images import UInt8Array, turn
-from cookseg.runtime.masks import read_mask
+from cookseg.runtime.imaging.images import UInt8Array, turn
+from cookseg.runtime.imaging.masks import read_mask
+from cookseg.runtime.model.contract import IGNORE, ClassTable
+from cookseg.runtime.scoring.dataset import Layout
+from cookseg.runtime.stream.parallel import map_on_cores
+from cookseg.runtime.terminal import console
 
 LOG = "changes.csv"
 """In the mended copy's folder: file, action (``changed`` or ``left out``) and details, a line for each change."""

@@ -8,9 +8,9 @@ from typing import Any
 from cookseg.data.doctor.findings import Cell, Finding, diagnose
 from cookseg.data.doctor.survey import LABELLED, SPLITS, Survey, class_pixels, survey
 from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern
-from cookseg.runtime import console
-from cookseg.runtime.dataset import Layout
 from cookseg.runtime.errors import CheckFailedError
+from cookseg.runtime.scoring.dataset import Layout
+from cookseg.runtime.terminal import console
 
 _MOST = 20  # rows of a table in the text
 

@@ -16,11 +16,11 @@ from cookseg.data.doctor.findings import Finding
 from cookseg.data.doctor.labels import outlines
 from cookseg.data.doctor.masks import look_at_mask
 from cookseg.data.doctor.survey import Record, Survey
-from cookseg.runtime import console
 from cookseg.runtime.errors import ImageError, InputError, MaskError
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.images import UInt8Array, read_image
-from cookseg.runtime.masks import colorize, overlay
+from cookseg.runtime.imaging.images import UInt8Array, read_image
+from cookseg.runtime.imaging.masks import colorize, overlay
+from cookseg.runtime.terminal import console
 
 _MOST = 60  # frames on a sheet
 _SIDE = 320  # longest side of a picture

@@ -15,15 +15,15 @@ import numpy as np
 from cookseg.data.doctor.frames import Look, look_at
 from cookseg.data.doctor.labels import LabelLook, look_at_label
 from cookseg.data.doctor.masks import MaskLook, Size, look_at_mask
-from cookseg.data.headers import Header, read_header
-from cookseg.data.parallel import map_on_cores
 from cookseg.data.sessions import session_of
-from cookseg.runtime import console
-from cookseg.runtime.contract import IGNORE, ClassTable
-from cookseg.runtime.dataset import Layout, Listing, Pair, list_images, list_split, load_classes, read_pair
 from cookseg.runtime.errors import ImageError, MaskError
-from cookseg.runtime.images import IMAGE_SUFFIXES, read_image
-from cookseg.runtime.segmenter import Segmenter
+from cookseg.runtime.imaging.headers import Header, read_header
+from cookseg.runtime.imaging.images import IMAGE_SUFFIXES, read_image
+from cookseg.runtime.model.contract import IGNORE, ClassTable
+from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.scoring.dataset import Layout, Listing, Pair, list_images, list_split, load_classes, read_pair
+from cookseg.runtime.stream.parallel import map_on_cores
+from cookseg.runtime.terminal import console
 
 LABELLED = ("train", "val")
 SPLITS = (*LABELLED, "test")

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cookseg.data.headers import read_header
 from cookseg.data.importers.draw import label_map
 from cookseg.data.importers.frames import Frame, Source
 from cookseg.data.importers.rules import NOT_DRAWN, Rules
-from cookseg.data.parallel import map_on_cores
 from cookseg.data.standard import write_classes, write_image, write_mask
-from cookseg.runtime import console
-from cookseg.runtime.contract import IGNORE
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import new_folder
-from cookseg.runtime.images import read_image, turn
+from cookseg.runtime.imaging.headers import read_header
+from cookseg.runtime.imaging.images import read_image, turn
+from cookseg.runtime.model.contract import IGNORE
+from cookseg.runtime.stream.parallel import map_on_cores
+from cookseg.runtime.terminal import console
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pycocotools import mask as coco_masks
 from cookseg.data.importers.frames import Frame, Segmentation, Shape, Size
 from cookseg.data.importers.rules import NOT_DRAWN, Rules
 from cookseg.runtime.errors import InputError
-from cookseg.runtime.images import read_mask_image
+from cookseg.runtime.imaging.images import read_mask_image
 
 _FARTHEST = 10  # times the longest side of the frame: what lies beyond is no coordinate
 _UNDRAWN = -2  # in a label map: no shape

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cookseg.runtime.dataset import list_images
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.scoring.dataset import list_images
 
 Size = tuple[int, int]
 """Height and width."""

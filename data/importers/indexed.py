@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from cookseg.data.importers.frames import Frame, Source, read_json, split_in
-from cookseg.runtime.dataset import list_images
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.scoring.dataset import list_images
 
 _LINE = re.compile(r"""^\s*(\d+)[\s,;]+(?:(\d+)[\s,;]+(\d+)[\s,;]+)?["']?(.+?)["']?\s*$""")
 

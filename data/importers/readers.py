@@ -4,8 +4,8 @@ from pathlib import Path
 
 from cookseg.data.importers import coco, cvat, indexed, labelme, yolo
 from cookseg.data.importers.frames import Source, read_json
-from cookseg.runtime.dataset import list_images
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.scoring.dataset import list_images
 
 
 def read(

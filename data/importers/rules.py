@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from cookseg.data.importers.frames import Frame, Source
-from cookseg.data.parallel import map_on_cores
 from cookseg.data.standard import with_ignore_color
-from cookseg.runtime.contract import IGNORE, ClassTable
 from cookseg.runtime.errors import InputError
-from cookseg.runtime.images import read_mask_image
+from cookseg.runtime.imaging.images import read_mask_image
+from cookseg.runtime.model.contract import IGNORE, ClassTable
+from cookseg.runtime.stream.parallel import map_on_cores
 
 NOT_DRAWN = -1
 _BACKGROUNDS = ("pan+background", "background")

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from cookseg.data.importers.frames import Frame, Shape, Source, polygon
-from cookseg.runtime.dataset import list_images
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.scoring.dataset import list_images
 
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 

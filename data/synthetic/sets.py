@@ -7,14 +7,14 @@ from pathlib import Path
 
 import cv2
 
-from cookseg.data.parallel import map_on_cores
 from cookseg.data.synthetic.scenes import Session, render, sessions
-from cookseg.runtime.contract import COOKING
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.images import read_image
-from cookseg.runtime.masks import colorize
-from cookseg.runtime.png import write_png
+from cookseg.runtime.imaging.images import read_image
+from cookseg.runtime.imaging.masks import colorize
+from cookseg.runtime.imaging.png import write_png
+from cookseg.runtime.model.contract import COOKING
+from cookseg.runtime.stream.parallel import map_on_cores
 
 _BATCH = 16  # frames of a session that a process renders at a time
 

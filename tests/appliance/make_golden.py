@@ -12,10 +12,10 @@ from click.testing import CliRunner
 
 from cookseg.data.synthetic.scenes import render, sessions
 from cookseg.export.cli import main as cook_export
-from cookseg.runtime.cli import main as cook_infer
-from cookseg.runtime.contract import COOKING
-from cookseg.runtime.masks import colorize
-from cookseg.runtime.png import write_png
+from cookseg.runtime.imaging.masks import colorize
+from cookseg.runtime.imaging.png import write_png
+from cookseg.runtime.model.contract import COOKING
+from cookseg.runtime.terminal.cli import main as cook_infer
 from cookseg.training.cli import main as cook_train
 from cookseg.training.config import PRESETS, UNetConfig
 

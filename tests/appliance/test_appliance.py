@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from cookseg.runtime import STARTER, ModelError, Segmenter, read_image
-from cookseg.runtime.contract import COOKING
+from cookseg.runtime.model.contract import COOKING
 
 GOLDEN = Path(__file__).parent / "golden"
 FRAMES = sorted((GOLDEN / "frames").iterdir())
@@ -25,7 +25,7 @@ WITHOUT_TORCH = """
 import sys
 for name in ("torch", "onnx", "onnxscript", "onnxsim", "matplotlib", "tensorboard"):
     sys.modules[name] = None
-from cookseg.runtime.cli import main
+from cookseg.runtime.terminal.cli import main
 main()
 """
 

@@ -7,10 +7,10 @@ import torch
 from onnx import numpy_helper
 
 from cookseg.export import check, convert, graph
-from cookseg.runtime.contract import Contract, Preprocessing
-from cookseg.runtime.engine import OUTPUTS
+from cookseg.runtime.model.contract import Contract, Preprocessing
+from cookseg.runtime.model.engine import OUTPUTS
 from cookseg.training.config import UNetConfig
-from cookseg.training.model import UNet
+from cookseg.training.models.unet import UNet
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import onnx
 import pytest
 
 from cookseg.export import check, config, convert, divergence, graph
-from cookseg.runtime.engine import OUTPUTS
-from cookseg.runtime.metrics import ConfusionMatrix
-from cookseg.training.model import UNet
+from cookseg.runtime.model.engine import OUTPUTS
+from cookseg.runtime.scoring.metrics import ConfusionMatrix
+from cookseg.training.models.unet import UNet
 
 
 def faults(network, model, inputs, gates=None):

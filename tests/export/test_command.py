@@ -10,10 +10,10 @@ from click.testing import CliRunner
 
 from cookseg.export import convert, graph, quantize
 from cookseg.export.cli import main
-from cookseg.runtime.engine import OnnxEngine
-from cookseg.runtime.images import read_image
-from cookseg.runtime.segmenter import Segmenter
-from cookseg.runtime.selftest import selftest
+from cookseg.runtime.imaging.images import read_image
+from cookseg.runtime.model.engine import OnnxEngine
+from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.model.selftest import selftest
 from cookseg.training import checkpoint
 from cookseg.training.trainer import TorchEngine
 

@@ -7,10 +7,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from cookseg.export import check, config, convert, graph
-from cookseg.runtime.contract import METADATA_KEY
-from cookseg.runtime.engine import OUTPUTS, OnnxEngine
 from cookseg.runtime.errors import InputError
-from cookseg.runtime.seal import seal
+from cookseg.runtime.model.contract import METADATA_KEY
+from cookseg.runtime.model.engine import OUTPUTS, OnnxEngine
+from cookseg.runtime.model.seal import seal
 from cookseg.training.trainer import TorchEngine
 
 

@@ -7,10 +7,10 @@ import pytest
 from onnx import numpy_helper
 
 from cookseg.export import calibration, check, config, pipeline, quantize
-from cookseg.runtime.contract import Preprocessing
-from cookseg.runtime.dataset import Pair
 from cookseg.runtime.errors import CheckFailedError, DeviceError
-from cookseg.runtime.metrics import ConfusionMatrix
+from cookseg.runtime.model.contract import Preprocessing
+from cookseg.runtime.scoring.dataset import Pair
+from cookseg.runtime.scoring.metrics import ConfusionMatrix
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Evaluation: what an engineer opens to decide. Run folders and their comparison; no torch."""

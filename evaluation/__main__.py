@@ -1,0 +1,5 @@
+"""`python -m cookseg.evaluation` is `cook-eval`."""
+
+from cookseg.evaluation.cli import main
+
+main(prog_name="cook-eval")

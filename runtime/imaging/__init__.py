@@ -1,0 +1,1 @@
+"""Bytes <-> pixels: decoding, limits, resizing by contract, class colours, PNG."""

@@ -1,0 +1,1 @@
+"""Frames in, results out: sources, sinks, the two ways to run them, and mapping over cores."""

@@ -1,0 +1,109 @@
+"""The benchmarks of training: CamVid's whole protocol on frames of noise, and the race against a plain loop."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from cookseg.benchmarks import camvid, training_speed
+from cookseg.runtime.imaging.images import read_image
+from cookseg.runtime.model.engine import OnnxEngine
+from cookseg.training.config import PRESETS, UNetConfig
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """A set of CamVid's shape: masks of the indices of 11 classes and void, in stripes that the frames show."""
+    rng = np.random.default_rng(0)
+    for split, count in {"train": 4, "val": 2, "test": 2}.items():
+        for name in ("images", "masks"):
+            (tmp_path / "camvid" / split / name).mkdir(parents=True)
+        for number in range(count):
+            mask = np.repeat(np.arange(12, dtype=np.uint8), 8)[None].repeat(72, 0)
+            frame = np.uint8(mask[..., None] * (20, 15, 10) + rng.integers(0, 20, (72, 96, 3)))
+            cv2.imwrite(str(tmp_path / "camvid" / split / "images" / f"{number}.png"), frame)
+            cv2.imwrite(str(tmp_path / "camvid" / split / "masks" / f"{number}.png"), mask)
+    return tmp_path / "camvid"
+
+
+def test_camvid_trains_exports_evaluates_and_times_and_does_nothing_twice(frames, tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "classic", UNetConfig((8, 16), transposed=True))
+    monkeypatch.setitem(camvid.RECIPES, "edge-s", "--imgsz 96x72 --workers 0")
+    arguments = [str(frames), "-o", str(tmp_path / "out"), "--model", "edge-s", "--epochs", "1", "--json"]
+    first = CliRunner().invoke(camvid.main, arguments, catch_exceptions=False)
+    assert first.exit_code == 0, first.stderr
+    value = json.loads(first.stdout)
+    (result,) = value["results"]
+    assert result["size"] == "96x72"
+    assert result["precision"] in {"fp32", "int8"}
+    assert 0 <= result["val"] <= 1
+    assert list(result["classes"]) == list(camvid.COLORS)
+    assert value["milliseconds"].keys() == {"edge-s", "classic"}
+    text = (tmp_path / "out/results.md").read_text("utf-8")
+    assert f"| edge-s | 1.8 | 96x72 | 1 | {100 * result['val']:.2f} | {100 * result['test']:.2f} |" in text
+    assert read_image(tmp_path / "out/results.png").std() > 10
+    again = CliRunner().invoke(camvid.main, arguments, catch_exceptions=False)
+    assert json.loads(again.stdout)["results"] == value["results"]
+
+
+def test_camvid_fine_tunes_where_the_export_does_not_choose_int8(frames, tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "classic", UNetConfig((8, 16), transposed=True))
+    monkeypatch.setitem(camvid.RECIPES, "edge-s", "--imgsz 96x72 --workers 0")
+    precisions = iter(["fp32", "int8"])
+    monkeypatch.setattr(camvid, "_precision", lambda contract: next(precisions))
+    arguments = [str(frames), "-o", str(tmp_path / "out"), "--model", "edge-s", "--epochs", "1", "--json"]
+    done = CliRunner().invoke(camvid.main, arguments, catch_exceptions=False)
+    (result,) = json.loads(done.stdout)["results"]
+    assert result["tuned"]
+    assert result["precision"] == "int8"
+    training = OnnxEngine(tmp_path / "out/edge-s-0/model.onnx", "cpu").contract.provenance["training"]
+    assert training["qat"]
+    assert training["init"]
+    assert training["lr"] == 0.0003
+    text = (tmp_path / "out/results.md").read_text("utf-8")
+    assert "- edge-s-0 was fine-tuned for int8: `--qat --lr 0.0003 --epochs 20`" in text
+
+
+def test_camvid_times_the_file_of_every_seed_and_reports_their_mean(frames, tmp_path, monkeypatch):
+    found = {
+        0: camvid.Result("edge-s", 0, "int8", 1_800_000, "96x72", 0.25, 0.66, 0.55, {"sky": 0.9}, tuned=False),
+        1: camvid.Result("edge-s", 1, "fp32", 1_800_000, "96x72", 0.5, 0.64, 0.53, {"sky": 0.8}, tuned=True),
+    }
+
+    def run(data, folder, model, seed, epochs):
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes(f"file of seed {seed}".encode())
+        return found[seed]
+
+    times = {b"file of seed 0": 2.0, b"file of seed 1": 6.0, b"file of classic": 200.0}
+    monkeypatch.setattr(camvid, "run", run)
+    monkeypatch.setattr(camvid, "reference", lambda data: b"file of classic")
+    monkeypatch.setattr(camvid, "time_models", lambda data, files: {name: times[x] for name, x in files.items()})
+    arguments = [str(frames), "-o", str(tmp_path / "out"), "--model", "edge-s", "--seeds", "2", "--json"]
+    done = CliRunner().invoke(camvid.main, arguments, catch_exceptions=False)
+    assert json.loads(done.stdout)["milliseconds"] == {"edge-s": 4.0, "classic": 200.0}
+    text = (tmp_path / "out/results.md").read_text("utf-8")
+    assert "| edge-s | 1.8 | 96x72 | 2 | 65.00 ± 1.41 | 54.00 ± 1.41 | fp32/int8 4.0 | 50.0 | 0.8 |" in text
+    assert "| edge-s-0 | 90 |" in text
+    assert "| edge-s-1 | 80 |" in text
+
+
+def test_camvid_says_what_is_not_there(tmp_path):
+    result = CliRunner().invoke(camvid.main, [str(tmp_path), "-o", str(tmp_path / "out")])
+    assert result.exit_code == 1
+    assert f"{tmp_path}/train/images is not there: DATA must hold train, val and test" in result.output
+
+
+def test_both_loops_train_and_are_counted():
+    arguments = ["--model", "edge-s", "--imgsz", "64", "--batch", "2", "--steps", "2", "--json"]
+    result = CliRunner().invoke(training_speed.main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    loops = json.loads(result.stdout)["loops"]
+    assert loops.keys() == {"plain loop", "cookseg"}
+    for figures in loops.values():
+        assert figures["images_per_s"] > 0
+        assert 0 < figures["waiting"] < 1
