@@ -35,7 +35,7 @@ from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.scoring.dataset import Layout, list_pairs, load_classes, read_pair
 from cookseg.runtime.scoring.evaluation import evaluate
 from cookseg.runtime.scoring.metrics import ConfusionMatrix
-from cookseg.runtime.terminal import console
+from cookseg.runtime.terminal import console, params
 from cookseg.training.config import PRESETS
 from cookseg.training.models.unet import UNet
 
@@ -260,12 +260,12 @@ def _command(stage: str, *arguments: object) -> None:
 @click.command(
     cls=console.Command, epilog="Example: python -m cookseg.benchmarks.camvid camvid -o runs/camvid --model edge-s"
 )
-@click.argument("data", type=console.folder_argument)
-@click.option("-o", "--output", "folder", type=console.folder_path, required=True, help="Folder of all runs.")
+@click.argument("data", type=params.folder_argument)
+@click.option("-o", "--output", "folder", type=params.folder_path, required=True, help="Folder of all runs.")
 @click.option("--model", "models", type=click.Choice(list(RECIPES)), multiple=True, help="Only this one; repeatable.")
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Runs of each model.")
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's, to see that all works.")
-@console.json_option
+@params.json_option
 def main(data: Path, folder: Path, models: tuple[str, ...], seeds: int, epochs: int | None, as_json: bool) -> None:
     """Train, export, evaluate and time U-Nets on CamVid in DATA; results.md and results.png in OUTPUT tell."""
     laid_out = prepare(data, folder / "data")
@@ -285,7 +285,7 @@ def main(data: Path, folder: Path, models: tuple[str, ...], seeds: int, epochs: 
     write_atomically(folder / "results.md", text.encode())
     write_atomically(folder / "results.png", draw_tradeoff(results, milliseconds))
     value = {"results": [asdict(result) for result in results], "milliseconds": milliseconds}
-    console.emit(as_json, value, lambda: f"{text}\nwritten: {folder / 'results.md'}, {folder / 'results.png'}")
+    console.emit_value(as_json, value, lambda: f"{text}\nwritten: {folder / 'results.md'}, {folder / 'results.png'}")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ import click
 import cv2
 
 from cookseg.benchmarks import latency
+from cookseg.runtime.errors import require_extra
 from cookseg.runtime.imaging.preprocess import decode_frame
 from cookseg.runtime.model.engine import OnnxEngine
 from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.model.session import Mode
-from cookseg.runtime.terminal import console
+from cookseg.runtime.results import grid
+from cookseg.runtime.terminal import console, params
 
 _RATE, _SECONDS = 10, 3
 
@@ -23,9 +25,9 @@ _RATE, _SECONDS = 10, 3
     epilog="Examples: cook-bench model.onnx   |   cook-bench model.onnx --source frame.jpg --iterations 200 --json   | "
     "  cook-bench model.onnx --compare runs/mine",
 )
-@click.argument("model", type=console.model_path)
-@click.option("--source", type=console.file_path, help="Image to segment.  [default: a synthetic JPEG of --size]")
-@click.option("--size", type=console.ImageSize(), default="1920x1080", show_default=True, help="Size of that JPEG.")
+@click.argument("model", type=params.model_path)
+@click.option("--source", type=params.file_path, help="Image to segment.  [default: a synthetic JPEG of --size]")
+@click.option("--size", type=params.ImageSize(), default="1920x1080", show_default=True, help="Size of that JPEG.")
 @click.option("--warmup", type=click.IntRange(1), default=5, show_default=True, help="Iterations not counted.")
 @click.option("--iterations", type=click.IntRange(1), default=50, show_default=True, help="Iterations counted.")
 @click.option(
@@ -37,9 +39,9 @@ _RATE, _SECONDS = 10, 3
     metavar="[RUN]",
     help="Time the usual code around the same model too, and PyTorch with the weights of a RUN.",
 )
-@console.session_options
-@console.json_option
-@console.version_option
+@params.session_options
+@params.json_option
+@params.version_option
 def main(
     model: Path,
     source: Path | None,
@@ -60,7 +62,7 @@ def main(
         if not source:
             path.write_bytes(latency.synthetic_frame(size))
         image = path.read_bytes()
-        (height, width) = decode_frame(image, str(path), engine.contract.preprocessing)[1]
+        height, width = decode_frame(image, str(path), engine.contract.preprocessing).size
         with console.progress(range(iterations), "latency", iterations) as bar:
             timings = latency.measure(segmenter, image, warmup, bar)
         start = latency.cold_start(model, path, engine.device, mode)
@@ -77,7 +79,7 @@ def main(
     }
     if run is not None:
         value["compared"] = _compare(segmenter, image, run, iterations)
-    console.emit(as_json, value, lambda: _text(value, timings))
+    console.emit_value(as_json, value, lambda: _text(value, timings))
 
 
 def _shares(model: Path, image: bytes, options: dict[str, Any]) -> dict[str, float]:
@@ -93,7 +95,7 @@ def _shares(model: Path, image: bytes, options: dict[str, Any]) -> dict[str, flo
 
 
 def _compare(segmenter: Segmenter, image: bytes, run: Path, iterations: int) -> dict[str, dict[str, float]]:
-    with console.require_extra("train"):
+    with require_extra("train"):
         from cookseg.benchmarks import peers  # noqa: PLC0415 - Pillow comes with training's packages
         from cookseg.training import checkpoint  # noqa: PLC0415
         from cookseg.training.trainer import TorchEngine  # noqa: PLC0415
@@ -117,7 +119,7 @@ def _text(value: dict[str, Any], timings: dict[str, latency.Timing]) -> str:
     parts = [
         f"{value['model']} on {value['device']}, mode {value['mode']}, one {frame['width']}x{frame['height']} image to"
         f" a PNG of its size, {value['iterations']} warm iterations, milliseconds",
-        console.table(rows, ["stage", "median", "p90", "p99", "share"]),
+        grid(rows, ["stage", "median", "p90", "p99", "share"]),
         f"cold start, from launch to first mask: {value['cold_start_seconds']:.2f} s; peak memory {memory}\n"
         f"share of all cores at {_RATE} frames a second: {shares}",
     ]
@@ -126,5 +128,5 @@ def _text(value: dict[str, Any], timings: dict[str, latency.Timing]) -> str:
             [name, f"{row['median']:.2f}", f"{row['p90']:.2f}", f"{row['ratio']:.2f}"]
             for name, row in value["compared"].items()
         ]
-        parts.append(console.table(compared, ["the same session in", "median", "p90", "times cookseg"]))
+        parts.append(grid(compared, ["the same session in", "median", "p90", "times cookseg"]))
     return "\n\n".join(parts)

@@ -25,10 +25,9 @@ T = TypeVar("T")
 
 _COLD_START = """
 import sys
-from cookseg.runtime import Segmenter, read_frame
+from cookseg.runtime import Segmenter
 segmenter = Segmenter.load(sys.argv[1], sys.argv[2], sys.argv[3])
-frame, size = read_frame(sys.argv[4], segmenter.contract.preprocessing)
-segmenter.predict(frame, size).color
+segmenter.predict(sys.argv[4]).color
 try:  # not ru_maxrss: Linux hands the launching process's peak on to the child
     status = open("/proc/self/status").read()
     print(int(status.split("VmHWM:")[1].split()[0]) * 1024)
@@ -94,10 +93,10 @@ def segment(segmenter: Segmenter, image: bytes) -> dict[str, float]:
         seconds[stage] = time.perf_counter() - start
         return result
 
-    frame, size = timed("decode", decode_frame, image, "image", segmenter.contract.preprocessing)
-    batch = timed("resize", segmenter.prepare, frame)[None]
+    frame = timed("decode", decode_frame, image, "image", segmenter.contract.preprocessing)
+    batch = timed("resize", segmenter.prepare, frame.pixels)[None]
     classes, scores = timed("session", segmenter.engine, batch)
-    segmentation = timed("scale + arg-max", segmenter.finish, classes[0], scores[0], size)
+    segmentation = timed("scale + arg-max", segmenter.finish, classes[0], scores[0], frame.size)
     color = timed("colour", lambda: segmentation.color)
     timed("encode PNG", encode_png, color)
     return seconds

@@ -96,8 +96,8 @@ def _careful(jpeg: bytes, segmenter: Segmenter) -> bytes:
 
 
 def _palette(jpeg: bytes, segmenter: Segmenter) -> bytes:
-    frame, size = decode_frame(jpeg, "image", segmenter.contract.preprocessing)
-    return encode_png(segmenter.predict(frame, size).class_map, segmenter.contract.classes.colors)
+    frame = decode_frame(jpeg, "image", segmenter.contract.preprocessing)
+    return encode_png(segmenter.predict(frame).class_map, segmenter.contract.classes.colors)
 
 
 def _opencv_alone(segmenter: Segmenter) -> Pipeline:
@@ -129,8 +129,7 @@ def _decoded(jpeg: bytes, flags: int) -> UInt8Array:
 
 
 def _answer(jpeg: bytes, segmenter: Segmenter) -> UInt8Array:
-    frame, size = decode_frame(jpeg, "image", segmenter.contract.preprocessing)
-    return segmenter.predict(frame, size).color
+    return segmenter.predict(decode_frame(jpeg, "image", segmenter.contract.preprocessing)).color
 
 
 def _normalised(frame: UInt8Array, segmenter: Segmenter) -> Any:

@@ -21,12 +21,13 @@ import click
 import numpy as np
 
 from cookseg.benchmarks.faults import make_faults, make_frames
-from cookseg.runtime.errors import CheckFailedError, CooksegError, InputError
+from cookseg.runtime.errors import CheckFailedError, CooksegError, InputError, require_extra
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.model.session import Mode
-from cookseg.runtime.terminal import console
+from cookseg.runtime.results import grid, listed
+from cookseg.runtime.terminal import console, params
 
 SAMPLES = 200
 MEMORY_TOLERANCE = 4e6
@@ -121,12 +122,12 @@ def _outcome(action: Callable[[], Any]) -> str:
 
 
 @click.command(cls=console.Command, epilog="Example: python -m cookseg.benchmarks.soak model.onnx --plot soak.png")
-@click.argument("model", type=console.model_path)
+@click.argument("model", type=params.model_path)
 @click.option("--predictions", type=click.IntRange(1), default=100_000, show_default=True)
 @click.option("--callers", type=click.IntRange(1), default=4, show_default=True, help="Threads that call at once.")
-@click.option("--plot", type=console.file_path, help="Draw memory, descriptors and threads into this PNG.")
-@console.session_options
-@console.json_option
+@click.option("--plot", type=params.file_path, help="Draw memory, descriptors and threads into this PNG.")
+@params.session_options
+@params.json_option
 def main(
     model: Path,
     predictions: int,
@@ -140,14 +141,14 @@ def main(
     if not Path("/proc/self/status").exists():
         raise CooksegError("a soak run needs Linux: it reads /proc")
     if plot:
-        with console.require_extra("train"):
+        with require_extra("train"):
             from cookseg.benchmarks.plots import draw_soak  # noqa: PLC0415 - the only part that needs matplotlib
     segmenter = Segmenter.load(model, mode=mode or "throughput", **options)
     with tempfile.TemporaryDirectory() as folder, console.only_own_stderr():
         soak = Soak(segmenter, Path(folder), predictions)
         start = time.perf_counter()
         with console.progress(range(predictions), "soak", predictions) as bar:
-            samples = run(soak, callers, lambda done: bar.update(done - bar.pos))  # type: ignore[attr-defined]
+            samples = run(soak, callers, lambda done: bar.update(done - bar.pos))
         seconds = time.perf_counter() - start
     if plot:
         write_atomically(plot, draw_soak(samples))
@@ -162,9 +163,9 @@ def main(
         "growth": grown,
         "last": asdict(samples[-1]),
     }
-    console.emit(as_json, value, lambda: _text(value))
+    console.emit_value(as_json, value, lambda: _text(value))
     if wrong := sorted(soak.found.keys() - expected):
-        raise CheckFailedError(f"{model}: not all went as it should:\n{console.bullets(wrong)}")
+        raise CheckFailedError(f"{model}: not all went as it should:\n{listed(wrong)}")
     if grown["resident_bytes"] > MEMORY_TOLERANCE or grown["descriptors"] > 0 or grown["threads"] > 0:
         raise CheckFailedError(f"{model}: memory, descriptors or threads grew during the run: {grown}")
 
@@ -179,8 +180,8 @@ def _text(value: dict[str, Any]) -> str:
     ]
     return (
         f"{value['predictions']:,} predictions of {value['model']} from {value['callers']} threads at once,"
-        f" {value['seconds']:.0f} s\n\n{console.table(rows, ['outcome', 'times'])}\n\n"
-        f"{console.table(held, ['held by the process', 'at the end', 'since the second quarter'])}"
+        f" {value['seconds']:.0f} s\n\n{grid(rows, ['outcome', 'times'])}\n\n"
+        f"{grid(held, ['held by the process', 'at the end', 'since the second quarter'])}"
     )
 
 

@@ -20,8 +20,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from cookseg.data.synthetic.sets import Plan, plan_shots, write
 from cookseg.runtime.model.contract import Preprocessing
+from cookseg.runtime.results import grid
 from cookseg.runtime.scoring.dataset import Layout, Pair, Sample, read_pair
-from cookseg.runtime.terminal import console
+from cookseg.runtime.terminal import console, params
 from cookseg.training import runs
 from cookseg.training.augment import augment
 from cookseg.training.config import PRESETS, TrainConfig
@@ -87,7 +88,7 @@ def our_loop(data: runs.Data, config: TrainConfig, device: torch.device) -> Iter
 
 @click.command(cls=console.Command, epilog="Example: python -m cookseg.benchmarks.training_speed --model edge-s")
 @click.option("--model", type=click.Choice(list(PRESETS)), default="edge-s", show_default=True)
-@click.option("--imgsz", type=console.ImageSize(), default="256", show_default=True, help="Network input.")
+@click.option("--imgsz", type=params.ImageSize(), default="256", show_default=True, help="Network input.")
 @click.option("--batch", type=click.IntRange(2), default=8, show_default=True, help="Frames in a step.")
 @click.option(
     "--steps",
@@ -97,7 +98,7 @@ def our_loop(data: runs.Data, config: TrainConfig, device: torch.device) -> Iter
     help="Of each of three turns. On a GPU give 200: workers go on while the other loop has its turn.",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@console.json_option
+@params.json_option
 def main(model: str, imgsz: tuple[int, int], batch: int, steps: int, device: str, as_json: bool) -> None:
     """Train on rendered frames by a plain loop and by cookseg's, in turns; print images a second of both."""
     place = torch.device(runs.find_device(device))
@@ -114,7 +115,7 @@ def main(model: str, imgsz: tuple[int, int], batch: int, steps: int, device: str
                 next(loop)
         figures = {name: next(loop).figures() for name, loop in loops.items()}
     value = {"model": model, "device": str(place), "batch": batch, "size": f"{imgsz[1]}x{imgsz[0]}", "loops": figures}
-    console.emit(as_json, value, lambda: _text(figures))
+    console.emit_value(as_json, value, lambda: _text(figures))
 
 
 def _text(figures: dict[str, dict[str, float | None]]) -> str:
@@ -123,7 +124,7 @@ def _text(figures: dict[str, dict[str, float | None]]) -> str:
         [name, f"{f['images_per_s']:.1f}", f"{(f['images_per_s'] or 0) / first:.2f}", f"{f['waiting']:.1%}"]
         for name, f in figures.items()
     ]
-    return console.table(rows, ["loop", "images/s", "times the plain one", "waiting for data"])
+    return grid(rows, ["loop", "images/s", "times the plain one", "waiting for data"])
 
 
 if __name__ == "__main__":

@@ -19,17 +19,18 @@ from cookseg.data.doctor.survey import judge, survey
 from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern
 from cookseg.data.standard import require_new_set
 from cookseg.data.synthetic import sets as synthesis
-from cookseg.runtime.errors import CheckFailedError, InputError, PartialFailureError
+from cookseg.runtime.errors import CheckFailedError, InputError, PartialFailureError, require_extra
 from cookseg.runtime.files import new_folder, require_unused
 from cookseg.runtime.model.contract import COOKING
 from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.results import listed
 from cookseg.runtime.scoring.dataset import Layout, load_classes, read_classes
 from cookseg.runtime.scoring.evaluation import require_same_classes
-from cookseg.runtime.terminal import console
+from cookseg.runtime.terminal import console, params
 
 
 @click.group(cls=console.Group, epilog="Example: cook-data synth data/sets/demo && cook-data doctor data/sets/demo")
-@console.version_option
+@params.version_option
 def main() -> None:
     """Render, import, divide and check datasets."""
 
@@ -59,7 +60,7 @@ session_option = click.option(
     epilog="Examples: cook-data synth data/sets/demo --train 96 --val 32 --test 16 --size 256   |   "
     "cook-data synth data/sets/film --clip 20"
 )
-@click.argument("out", type=console.folder_path)
+@click.argument("out", type=params.folder_path)
 @click.option("--train", type=click.IntRange(1), default=448, show_default=True, help="Labelled frames to learn from.")
 @click.option("--val", type=click.IntRange(1), default=137, show_default=True, help="Labelled frames to judge by.")
 @click.option("--test", type=click.IntRange(0), default=129, show_default=True, help="Frames without masks.")
@@ -68,7 +69,7 @@ session_option = click.option(
 @click.option(
     "--size",
     "sizes",
-    type=console.ImageSize(),
+    type=params.ImageSize(),
     multiple=True,
     default=["640x480"],
     show_default=True,
@@ -82,7 +83,7 @@ session_option = click.option(
     help="Render one session as a film instead: clip.mp4, and every frame with its mask as val.",
 )
 @click.option("--fps", type=click.FloatRange(1, 120), default=10, show_default=True, help="Frames of a second of it.")
-@console.json_option
+@params.json_option
 @click.pass_context
 def synth(
     ctx: click.Context,
@@ -114,7 +115,7 @@ def synth(
             synthesis.write_film(folder / "clip.mp4", shots, fps)
     counts = {"val": len(shots)} if clip else {"train": train, "val": val, "test": test}
     value = {"dataset": str(out), "frames": counts, "sessions": len({shot.session for shot in shots})}
-    console.emit(as_json, value, lambda: f"{len(shots)} frames of {value['sessions']} sessions written to {out}")
+    console.emit_value(as_json, value, lambda: f"{len(shots)} frames of {value['sessions']} sessions written to {out}")
 
 
 def _refuse_mixed(ctx: click.Context, clip: float | None) -> None:
@@ -129,20 +130,20 @@ def _refuse_mixed(ctx: click.Context, clip: float | None) -> None:
 
 
 @main.command(epilog="Example: cook-data doctor data/sets/demo --sheet sheet.html")
-@click.argument("data", type=console.folder_argument)
-@click.option("-m", "--model", type=console.model_path, help="ONNX model to hold the labels against.")
+@click.argument("data", type=params.folder_argument)
+@click.option("-m", "--model", type=params.model_path, help="ONNX model to hold the labels against.")
 @click.option("--strict", is_flag=True, help="Exit 3 for warnings too.")
-@click.option("--fix", type=console.folder_path, help="New folder for a mended copy, with a log of every change.")
+@click.option("--fix", type=params.folder_path, help="New folder for a mended copy, with a log of every change.")
 @click.option(
     "--sheet",
-    type=console.file_path,
+    type=params.file_path,
     callback=_usable(require_sheet_suffix),
     help="PNG or HTML file for a contact sheet, worst frames first.",
 )
 @session_option
-@console.device_option
-@console.layout_options
-@console.json_option
+@params.device_option
+@params.layout_options
+@params.json_option
 def doctor(
     data: Path,
     model: Path | None,
@@ -178,14 +179,14 @@ def doctor(
         text += f"\n\n{fix}: the mended copy; {actions['changed']} changes and {actions['left out']} files left out are"
         text += f" listed in {fix / LOG}"
         findings = diagnose(survey(fix, Layout(), session_pattern, quick=not strict))
-    console.emit(as_json, value, lambda: text)
+    console.emit_value(as_json, value, lambda: text)
     if bad := [finding for finding in findings if strict or finding.is_error]:
         raise CheckFailedError(f"{fix or data}: {report.summary(bad)}")
 
 
 @main.command(epilog="Example: cook-data split data/sets/mine data/sets/divided --val 0.2 --test 0.1")
-@click.argument("data", type=console.folder_argument)
-@click.argument("out", type=console.folder_path, required=False)
+@click.argument("data", type=params.folder_argument)
+@click.argument("out", type=params.folder_path, required=False)
 @click.option(
     "--val", type=click.FloatRange(0, 0.9, min_open=True), default=0.2, show_default=True, help="Share of val."
 )
@@ -195,8 +196,8 @@ def doctor(
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same division.")
 @click.option("--dry-run", is_flag=True, help="Only show what each split would get.")
 @session_option
-@console.layout_options
-@console.json_option
+@params.layout_options
+@params.json_option
 def split(
     data: Path,
     out: Path | None,
@@ -228,14 +229,14 @@ def split(
     if out and not dry_run:
         splitting.write(pool, division, out, value)
         text += f"\n\nwritten to {out}; how it was divided is in {out / splitting.RECORD}"
-    console.emit(as_json, value, lambda: text)
+    console.emit_value(as_json, value, lambda: text)
 
 
 @main.command(
     "import", epilog="Example: cook-data import annotations.json data/sets/mine --map 'ladle=stirrer,egg=food'"
 )
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.argument("out", type=console.folder_path)
+@click.argument("out", type=params.folder_path)
 @click.option(
     "--format",
     "kind",
@@ -244,7 +245,7 @@ def split(
     show_default=True,
     help="index is masks of class indices, or of colours with a --table.",
 )
-@click.option("--images", type=console.folder_argument, help="Folder of the images, if not beside.")
+@click.option("--images", type=params.folder_argument, help="Folder of the images, if not beside.")
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
@@ -253,13 +254,11 @@ def split(
     help="Split of what SOURCE puts into none.",
 )
 @click.option("--map", "mapping", default="", help="LABEL=CLASS,...; * is every other label; also =ignore and =none.")
-@click.option("--classes", type=console.file_path, help="classes.json of the new set.  [default: the cooking classes]")
+@click.option("--classes", type=params.file_path, help="classes.json of the new set.  [default: the cooking classes]")
 @click.option("--unlabelled", default="", help="Class of pixels without a shape, or ignore.  [default: the background]")
 @click.option("--order", default="file", show_default=True, help="What is drawn last: file, area or CLASS,CLASS,...")
-@click.option(
-    "--table", type=console.file_path, help="Labels of indices or colours: lines of `3 egg` or `255 0 0 egg`."
-)
-@console.json_option
+@click.option("--table", type=params.file_path, help="Labels of indices or colours: lines of `3 egg` or `255 0 0 egg`.")
+@params.json_option
 def import_set(
     source: Path,
     out: Path,
@@ -278,7 +277,7 @@ def import_set(
     SOURCE is its file or folder, OUT a new folder. What cannot be converted is left out and named (exit 5).
     """
     require_unused(out)
-    with console.require_extra("import"):
+    with require_extra("import"):
         from cookseg.data.importers import convert, readers, rules  # noqa: PLC0415 - of an extra
     with tempfile.TemporaryDirectory() as scratch:
         kind, found = readers.read(source, kind, images, split, table, Path(scratch))
@@ -286,6 +285,6 @@ def import_set(
         chosen = rules.make_rules(found, table_of_classes, mapping, unlabelled, order)
         results = convert.convert(found, chosen, out)
     value = {"dataset": str(out), "format": kind, **convert.summary(found, chosen, results)}
-    console.emit(as_json, value, lambda: convert.as_text(value))
+    console.emit_value(as_json, value, lambda: convert.as_text(value))
     if failures := value["failures"]:
-        raise PartialFailureError(f"{len(failures)} could not be imported:\n{console.bullets(failures)}")
+        raise PartialFailureError(f"{len(failures)} could not be imported:\n{listed(failures)}")

@@ -23,6 +23,7 @@ from cookseg.runtime.errors import DatasetError
 from cookseg.runtime.files import new_folder, write_atomically
 from cookseg.runtime.imaging.masks import read_mask
 from cookseg.runtime.model.contract import ClassTable
+from cookseg.runtime.results import grid
 from cookseg.runtime.scoring.dataset import Layout, Pair, list_images, list_pairs, load_classes
 from cookseg.runtime.stream.parallel import map_on_cores
 from cookseg.runtime.terminal import console
@@ -198,7 +199,7 @@ def as_text(value: dict[str, Any]) -> str:
         shares = [f"{held['pixels'][name] / pixels:.2%}" for name in names]
         share = f"{held['frames'] / total['frames']:.1%}"
         rows.append([split, str(len(held["sessions"]) or "-"), str(held["frames"]), share, *shares])
-    lines = [console.table(rows, ["split", "sessions", "frames", "of all", *names])]
+    lines = [grid(rows, ["split", "sessions", "frames", "of all", *names])]
     return "\n".join([*lines, *(f"warning: {warning}" for warning in value["warnings"])])
 
 

@@ -5,20 +5,22 @@ from pathlib import Path
 import click
 
 from cookseg.evaluation import comparison
+from cookseg.runtime.errors import require_extra
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.terminal import console
+from cookseg.runtime.results import grid
+from cookseg.runtime.terminal import console, params
 
 
 @click.group(cls=console.Group, epilog="Example: cook-eval runs runs/one runs/other --plot compared.png")
-@console.version_option
+@params.version_option
 def main() -> None:
     """Compare training runs."""
 
 
 @main.command(epilog="Example: cook-eval runs runs/one runs/other --plot compared.png")
-@click.argument("folders", metavar="RUN...", type=console.folder_argument, nargs=-1, required=True)
-@click.option("--plot", "picture", type=console.file_path, help="PNG to draw mIoU and loss of all runs into.")
-@console.json_option
+@click.argument("folders", metavar="RUN...", type=params.folder_argument, nargs=-1, required=True)
+@click.option("--plot", "picture", type=params.file_path, help="PNG to draw mIoU and loss of all runs into.")
+@params.json_option
 def runs(folders: tuple[Path, ...], picture: Path | None, as_json: bool) -> None:
     """Compare RUNs: best and last validation mIoU, the classes' IoU at the best, speed, and settings that differ.
 
@@ -26,11 +28,11 @@ def runs(folders: tuple[Path, ...], picture: Path | None, as_json: bool) -> None
     """
     found = [comparison.Run.read(folder) for folder in folders]
     if picture:
-        with console.require_extra("train"):
+        with require_extra("train"):
             write_atomically(picture, comparison.plot(found))
     value = {
         "runs": [run.to_json() for run in found],
         "differ": comparison.differences(found),
         "plot": str(picture) if picture else None,
     }
-    console.emit(as_json, value, lambda: console.table(*comparison.table(found)))
+    console.emit_value(as_json, value, lambda: grid(*comparison.table(found)))

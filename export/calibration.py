@@ -26,7 +26,7 @@ def calibration_frames(pairs: Sequence[Pair], spec: Preprocessing, count: int) -
     Returns:
         Frames (N, H, W, 3) uint8 RGB at the network's size, those of a session far apart.
     """
-    frames = [fit(read_frame(pair.image, spec)[0], spec) for pair in by_session(pairs)[: _MORE * count]]
+    frames = [fit(read_frame(pair.image, spec).pixels, spec) for pair in by_session(pairs)[: _MORE * count]]
     by_light = np.argsort([frame.mean() for frame in frames], kind="stable")
     chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
     return np.stack([frames[i] for i in sorted(by_light[chosen])])

@@ -7,9 +7,10 @@ from typing import Any, get_args
 import click
 
 from cookseg.export.config import OLDEST, Calibration, Gates, Precision, Settings, Target
+from cookseg.runtime.errors import require_extra
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.model.session import import_onnxruntime
-from cookseg.runtime.terminal import console
+from cookseg.runtime.terminal import console, params
 from cookseg.training.config import ANSWERS
 
 
@@ -31,10 +32,10 @@ class _Outputs(click.ParamType[tuple[str, ...]]):
     epilog="Examples: cook-export runs/demo -o model.onnx   |   cook-export runs/demo -o model.onnx --precision auto",
 )
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--output", type=console.file_path, required=True, help="The ONNX file to write.")
+@click.option("-o", "--output", type=params.file_path, required=True, help="The ONNX file to write.")
 @click.option(
     "--data",
-    type=console.folder_argument,
+    type=params.folder_argument,
     help="Dataset for the check, in the standard layout.  [default: the one that RUN was trained on, as it was read]",
 )
 @click.option(
@@ -94,11 +95,11 @@ class _Outputs(click.ParamType[tuple[str, ...]]):
     show_default=True,
     help="Validation frames that travel inside the file, for `cook-infer selftest`.",
 )
-@click.option("--sign", type=console.file_path, help="Ed25519 private key (PEM) to sign the file with.")
+@click.option("--sign", type=params.file_path, help="Ed25519 private key (PEM) to sign the file with.")
 @click.option("--note", default="", help="What a user must know of the model; `cook-infer info` and its card show it.")
 @click.option("--licence", default="not stated", show_default=True, help="The model's licence, for its card.")
-@console.json_option
-@console.version_option
+@params.json_option
+@params.version_option
 def main(
     run: Path,
     output: Path,
@@ -115,7 +116,7 @@ def main(
     (.card.md, .card.html). If a check fails, the exit code is 3 and nothing is written.
     """
     import_onnxruntime()
-    with console.require_extra("export"):
+    with require_extra("export"):
         importlib.import_module("onnxsim")  # it runs in a process of its own; that it is missing is said at once
         from cookseg.export import pipeline  # noqa: PLC0415 - `--help` must not need torch
         from cookseg.export.report import card  # noqa: PLC0415
@@ -131,7 +132,7 @@ def main(
         write_atomically(path, text.encode())
     value = {"output": str(output), "cards": [str(path) for path in cards], **report.to_dict()}
     size = output.stat().st_size / 1e6
-    console.emit(
+    console.emit_value(
         as_json,
         value,
         lambda: (

@@ -22,6 +22,7 @@ from cookseg.runtime.model.seal import seal, signer
 from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.model.selftest import GoldenVector, pack
 from cookseg.runtime.model.session import import_onnxruntime
+from cookseg.runtime.results import listed
 from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.scoring.evaluation import evaluate, require_same_classes
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, score_dict
@@ -235,7 +236,7 @@ class _Export:
 
     def _require(self, stage: str, faults: list[str], where: str = "") -> None:
         if faults:
-            raise CheckFailedError(f"{stage} does not answer as torch does:\n{console.bullets(faults)}{where}")
+            raise CheckFailedError(f"{stage} does not answer as torch does:\n{listed(faults)}{where}")
 
     @property
     def _torchs(self) -> ConfusionMatrix:

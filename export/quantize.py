@@ -27,6 +27,7 @@ from cookseg.export.check import open_session
 from cookseg.export.config import Calibration, Target
 from cookseg.runtime.errors import CheckFailedError
 from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.results import listed
 from cookseg.runtime.terminal import console
 
 
@@ -211,7 +212,7 @@ def to_int8(
     while isinstance(result := attempt(best, count), list):  # twice as many until it holds ...
         if count >= len(order) // 2:
             raise CheckFailedError(
-                f"int8 does not hold with {count} of {len(order)} layers in float either:\n{console.bullets(result)}\n"
+                f"int8 does not hold with {count} of {len(order)} layers in float either:\n{listed(result)}\n"
                 "fine-tune for it with `cook-train --qat`, or export with --precision fp32"
             )
         failing, count = count, min(2 * count, len(order) // 2)

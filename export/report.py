@@ -12,8 +12,8 @@ from cookseg.export.check import REAL, Comparison
 from cookseg.export.graph import Size
 from cookseg.export.quantize import Quantized
 from cookseg.runtime.model.contract import Contract
+from cookseg.runtime.results import grid
 from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, format_score, score_rows
-from cookseg.runtime.terminal import console
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Report:
 
     def text(self) -> str:
         """Return the tables for the terminal."""
-        parts = [console.table(table.rows, table.header) for table in self.tables()]
+        parts = [grid(table.rows, table.header) for table in self.tables()]
         if self.quantized:
             parts.append(f"in float: {', '.join(self.quantized.in_float) or 'nothing'}")
         return "\n\n".join(parts)

@@ -9,6 +9,8 @@ write_png("mask.png", segmentation.color)
 `STARTER` is the path of the model that comes with it, trained on synthetic scenes only.
 """
 
+import logging
+
 from cookseg.runtime.errors import CooksegError, DeviceError, ImageError, InputError, ModelError
 from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.imaging.png import write_png
@@ -16,6 +18,8 @@ from cookseg.runtime.imaging.preprocess import read_frame
 from cookseg.runtime.model.contract import ClassTable, Contract, Preprocessing
 from cookseg.runtime.model.engine import STARTER
 from cookseg.runtime.model.segmenter import Segmentation, Segmenter
+
+logging.getLogger("cookseg").addHandler(logging.NullHandler())  # silent unless the program that calls it wants more
 
 __all__ = [
     "STARTER",

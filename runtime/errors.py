@@ -13,7 +13,12 @@
 
 Exit code 2 is click's: the command line itself was wrong. A training run that was interrupted exits with 128 plus
 the signal's number, as shells do.
+
+Messages name parameters as Python does, between backticks: `device='cuda'`. A command says --device cuda instead.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class CooksegError(Exception):
@@ -62,3 +67,18 @@ class PartialFailureError(CooksegError):
     """Some inputs failed; all others were done."""
 
     exit_code = 5
+
+
+@contextmanager
+def require_extra(extra: str) -> Iterator[None]:
+    """Turn a failed import in the body into the pip command that helps.
+
+    Raises:
+        MissingExtraError: A package that is not cookseg's could not be imported.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"this needs the package {error.name}, which is not installed: `pip install 'cookseg[{extra}]'`"
+        ) from error

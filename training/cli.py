@@ -7,12 +7,13 @@ import click
 from click.core import ParameterSource
 
 from cookseg.data.doctor.report import require_sound
-from cookseg.runtime.errors import InputError
+from cookseg.runtime.errors import InputError, require_extra
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.model.contract import ClassTable, Preprocessing, ResizeRule
+from cookseg.runtime.results import grid
 from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, score_dict, score_rows
-from cookseg.runtime.terminal import console
+from cookseg.runtime.terminal import console, params
 from cookseg.training import STARTER
 from cookseg.training import options as config_file
 from cookseg.training.augment import AugmentConfig
@@ -40,8 +41,8 @@ class _Train(console.Command):
     epilog="Examples: cook-train data/sets/demo -o runs/demo   |   cook-train data/sets/demo -o runs/demo --resume"
     "   |   torchrun --nproc-per-node 2 -m cookseg.training data/sets/demo -o runs/demo",
 )
-@click.argument("data", type=console.folder_argument)
-@click.option("-o", "--output", "run", type=console.folder_path, help="Folder of the run.  [required]")
+@click.argument("data", type=params.folder_argument)
+@click.option("-o", "--output", "run", type=params.folder_path, help="Folder of the run.  [required]")
 @click.option(
     "--model",
     type=click.Choice(list(PRESETS)),
@@ -52,7 +53,7 @@ class _Train(console.Command):
 )
 @click.option(
     "--imgsz",
-    type=console.ImageSize(),
+    type=params.ImageSize(),
     default="256",
     show_default=True,
     help="Network input: 256, or 480x352.",
@@ -101,7 +102,7 @@ class _Train(console.Command):
     show_default=True,
     help="Probability that a class of another frame is pasted in.",
 )
-@click.option("--crop", type=console.ImageSize(), help="Train on random windows of this size.  [default: whole frames]")
+@click.option("--crop", type=params.ImageSize(), help="Train on random windows of this size.  [default: whole frames]")
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -118,12 +119,12 @@ class _Train(console.Command):
 )
 @click.option(
     "--init",
-    type=console.PathOrStarter(STARTER, exists=True),
+    type=params.PathOrStarter(STARTER, exists=True),
     help="Run or checkpoint to take the first weights from, to fine-tune it; starter is the one of cookseg.",
 )
 @click.option(
     "--teacher",
-    type=console.PathOrStarter(STARTER, exists=True),
+    type=params.PathOrStarter(STARTER, exists=True),
     help="Run or checkpoint whose answers are learned beside the masks: a larger model's, for a small one.",
 )
 @click.option("--qat", is_flag=True, help="Train for int8, where cook-export says that int8 loses too much.")
@@ -133,22 +134,22 @@ class _Train(console.Command):
 @click.option(
     "--find-lr",
     "picture",
-    type=console.file_path,
+    type=params.file_path,
     metavar="PNG",
     help="Train at growing learning rates for 100 steps, plot the loss, suggest an --lr, and leave no run.",
 )
 @click.option("--resume", is_flag=True, help="Continue the run in --output; all other options are its own.")
 @click.option(
     "--config",
-    type=console.file_path,
+    type=params.file_path,
     callback=config_file.load,
     is_eager=True,
     expose_value=False,
     help="TOML file of options (epochs = 80), such as config.toml in a run; options given here go before it.",
 )
-@console.layout_options
-@console.json_option
-@console.version_option
+@params.layout_options
+@params.json_option
+@params.version_option
 @click.pass_context
 def main(
     ctx: click.Context, /, data: Path, run: Path | None, layout: Layout, resume: bool, as_json: bool, **options: Any
@@ -159,7 +160,7 @@ def main(
         raise click.UsageError("--find-lr is for a run that has not begun: leave out --resume")
     if not (run or picture):
         raise click.UsageError("Missing option '-o' / '--output'.")
-    with console.require_extra("train"):
+    with require_extra("train"):
         from cookseg.training import checkpoint, distributed, lr_range, runs  # noqa: PLC0415 - `--help` must not need torch
     run = None if picture else run
     device, workers = runs.find_device(options.pop("device")), options.pop("workers")
@@ -199,17 +200,17 @@ def main(
 
 def _emit_rate(as_json: bool, picture: Path, rate: float, drawn: bytes) -> None:
     write_atomically(picture, drawn)
-    console.emit(as_json, {"lr": rate, "plot": str(picture)}, lambda: f"plot: {picture}\nnext: --lr {rate:g}")
+    console.emit_value(as_json, {"lr": rate, "plot": str(picture)}, lambda: f"plot: {picture}\nnext: --lr {rate:g}")
 
 
 def _emit_scores(as_json: bool, run: Path, classes: ClassTable, matrix: ConfusionMatrix) -> None:
     value = {"run": str(run), "best": str(run / "best.pt"), **score_dict(matrix, classes)}
-    console.emit(
+    console.emit_value(
         as_json,
         value,
         lambda: (
             "\nbest weights on the validation frames:\n\n"
-            f"{console.table(score_rows(matrix, classes), SCORE_COLUMNS)}\n\n"
+            f"{grid(score_rows(matrix, classes), SCORE_COLUMNS)}\n\n"
             f"curves: {run / 'curves.png'}\nnext: cook-export {run} -o {run / 'model.onnx'}"
         ),
     )

@@ -10,7 +10,7 @@ import math
 from matplotlib.figure import Figure
 
 from cookseg.runtime.errors import CooksegError
-from cookseg.runtime.terminal import console
+from cookseg.runtime.terminal import bars
 from cookseg.training.trainer import Trainer
 
 STEPS, LOWEST, HIGHEST = 100, 1e-6, 1.0
@@ -32,7 +32,7 @@ def range_test(trainer: Trainer, workers: int = 0) -> Curve:
     """
     curve: Curve = []
     mean = 0.0  # from 0, which is divided out below
-    with console.step_progress(STEPS, "learning rates") as advance:
+    with bars.step_progress(STEPS, "learning rates") as advance:
         for number, (frames, truth) in enumerate(trainer.batches(range(STEPS), workers)):
             rate = LOWEST * (HIGHEST / LOWEST) ** (number / (STEPS - 1))
             loss = trainer.step(frames, truth, rate)

@@ -23,7 +23,7 @@ from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.scoring.dataset import Layout, Pair, Sample, list_pairs, load_classes, read_pair
 from cookseg.runtime.scoring.evaluation import evaluate
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, score_dict
-from cookseg.runtime.terminal import console
+from cookseg.runtime.terminal import bars, console
 from cookseg.training import checkpoint, distributed
 from cookseg.training.config import TrainConfig
 from cookseg.training.distillation import Teacher
@@ -224,13 +224,13 @@ def _fit(trainer: Trainer, run: Path, workers: int) -> None:
         f" {len(trainer.samples)} frames, {trainer.config.epochs} epochs, {trainer.steps} steps"
         + (f", {distributed.size()} processes" if distributed.size() > 1 else "")
     )
-    with _signals() as received, console.step_progress(trainer.steps, "training", trainer.progress.step) as advance:
+    with _signals() as received, bars.step_progress(trainer.steps, "training", trainer.progress.step) as advance:
 
         def report(_: Trainer) -> bool:
             if not trainer.progress.losses:
                 if reporter:
                     reporter.update(history)
-                if not console.interactive():
+                if not bars.interactive():
                     console.note(_status(trainer))
             advance(_status(trainer))
             return not received

@@ -9,8 +9,8 @@ from cookseg.data.doctor.findings import Cell, Finding, diagnose
 from cookseg.data.doctor.survey import LABELLED, SPLITS, Survey, class_pixels, survey
 from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern
 from cookseg.runtime.errors import CheckFailedError
+from cookseg.runtime.results import grid, listed
 from cookseg.runtime.scoring.dataset import Layout
-from cookseg.runtime.terminal import console
 
 _MOST = 20  # rows of a table in the text
 
@@ -40,12 +40,12 @@ def as_text(value: dict[str, Any], findings: Sequence[Finding]) -> str:
         for split, held in value["splits"].items()
         if held["frames"] or "pixels" in held
     ]
-    parts = [console.table(rows, ["split", "frames", "sessions", "size", *names])]
+    parts = [grid(rows, ["split", "frames", "sessions", "size", *names])]
     for finding in findings:
         kind = finding.kind
         cells = [[_text(cell) for cell in row.cells] for row in finding.rows[:_MOST]]
         lines = [f"{kind.severity}: {kind.title} ({len(finding.rows)})", f"  {kind.remedy}", ""]
-        lines += [f"  {line}" for line in console.table(cells, kind.columns).splitlines()]
+        lines += [f"  {line}" for line in grid(cells, kind.columns).splitlines()]
         if (more := len(finding.rows) - _MOST) > 0:
             lines.append(f"  and {more} more; --json has all")
         parts.append("\n".join(lines))
@@ -69,7 +69,7 @@ def require_sound(root: Path, layout: Layout) -> None:
         ]
         raise CheckFailedError(
             f"{root}: {len(lines)} faults would spoil the run; `cook-data doctor {root}` says what to do about them,"
-            f" --no-check trains all the same\n{console.bullets(lines)}"
+            f" --no-check trains all the same\n{listed(lines)}"
         )
 
 

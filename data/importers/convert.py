@@ -18,6 +18,7 @@ from cookseg.runtime.files import new_folder
 from cookseg.runtime.imaging.headers import read_header
 from cookseg.runtime.imaging.images import read_image, turn
 from cookseg.runtime.model.contract import IGNORE
+from cookseg.runtime.results import grid, listed
 from cookseg.runtime.stream.parallel import map_on_cores
 from cookseg.runtime.terminal import console
 
@@ -44,7 +45,7 @@ def convert(source: Source, rules: Rules, out: Path) -> list[Drawn]:
             results = clashes + list(bar)
         failures = source.failures + [result.failure for result in results if result.failure]
         if all(result.failure for result in results):
-            raise InputError(f"nothing could be imported:\n{console.bullets(failures or ['no frame was found'])}")
+            raise InputError(f"nothing could be imported:\n{listed(failures or ['no frame was found'])}")
         write_classes(folder, rules.classes)
     return results
 
@@ -76,7 +77,7 @@ def as_text(value: dict[str, Any]) -> str:
     frames = ", ".join(f"{count} {split}" for split, count in value["frames"].items())
     out = value["dataset"]
     after = "doctor {0}" if "val" in value["frames"] else "split {0} {0}-split"
-    lines = [console.table(rows, ["label", "class", "shapes", "pixels"]), ""]
+    lines = [grid(rows, ["label", "class", "shapes", "pixels"]), ""]
     lines += [f"note: {note}" for note in value["notes"]]
     return "\n".join(
         [*lines, f"{value['format']}: {frames} frames written to {out}", f"next: cook-data {after.format(out)}"]

@@ -12,16 +12,14 @@ import numpy as np
 
 from cookseg.runtime.errors import ImageError, InputError
 from cookseg.runtime.imaging.containers import container, jpeg_size
+from cookseg.runtime.imaging.frame import Frame, Size
 from cookseg.runtime.imaging.images import UInt8Array, decode_image, read_file
 from cookseg.runtime.model.contract import Preprocessing
-
-Size = tuple[int, int]
-"""Height and width."""
 
 _MOST_IN_JPEG = 3  # its decoder can make a half, a quarter or an eighth of each side
 
 
-def read_frame(path: Path | str, spec: Preprocessing) -> tuple[UInt8Array, Size]:
+def read_frame(path: Path | str, spec: Preprocessing) -> Frame:
     """Read an image file no larger than a network needs it; see `decode_frame`.
 
     Raises:
@@ -30,14 +28,13 @@ def read_frame(path: Path | str, spec: Preprocessing) -> tuple[UInt8Array, Size]
     return decode_frame(read_file(path), str(path), spec)
 
 
-def decode_frame(data: bytes, name: str, spec: Preprocessing) -> tuple[UInt8Array, Size]:
+def decode_frame(data: bytes, name: str, spec: Preprocessing) -> Frame:
     """Decode the bytes of an image file no larger than a network needs it; ``name`` is what messages call it.
 
     A JPEG is decoded at a half, a quarter or an eighth, as often as `fit` would halve it: less work for the same frame.
 
     Returns:
-        A frame (h, w, 3) uint8 RGB, turned as its EXIF orientation says, to be fitted by `fit`; and the size of the
-        whole picture, so turned.
+        The frame, turned as its EXIF orientation says: its pixels are to be fitted by `fit`, its size is the image's.
 
     Raises:
         ImageError: As `decode_image`.
@@ -47,10 +44,10 @@ def decode_frame(data: bytes, name: str, spec: Preprocessing) -> tuple[UInt8Arra
     except (struct.error, ImageError):
         size = None  # truncated or worse, as decoding will say
     halvings = min(_MOST_IN_JPEG, _halvings(size, fitted_size(*size, spec))) if size else 0
-    frame = decode_image(data, name, halvings)
-    if size and frame.shape[:2] != tuple(side >> halvings for side in size):
-        size, frame = None, decode_image(data, name)  # its EXIF data can be read in two ways
-    return frame, size or (frame.shape[0], frame.shape[1])
+    pixels = decode_image(data, name, halvings)
+    if size and pixels.shape[:2] != tuple(side >> halvings for side in size):
+        size, pixels = None, decode_image(data, name)  # its EXIF data can be read in two ways
+    return Frame(pixels, size, name) if size else Frame.of(pixels, name)
 
 
 def fitted_size(height: int, width: int, spec: Preprocessing) -> Size:

@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.imaging.frame import Frame, Size
 from cookseg.runtime.imaging.images import UInt8Array
 from cookseg.runtime.imaging.masks import colorize
-from cookseg.runtime.imaging.preprocess import Size, fit, fitted_size
+from cookseg.runtime.imaging.preprocess import fit, fitted_size, read_frame
 from cookseg.runtime.model.contract import Contract
 from cookseg.runtime.model.engine import Engine, OnnxEngine
 from cookseg.runtime.model.session import Mode
@@ -97,18 +98,24 @@ class Segmenter:
         engine = OnnxEngine(Path(model), device, mode, public_key=public_key, **settings)
         return cls(engine.contract, engine, upsample)
 
-    def predict(self, frame: UInt8Array, size: Size | None = None) -> Segmentation:
+    def predict(self, frame: UInt8Array | Frame | Path | str) -> Segmentation:
         """Segment one frame.
 
         Args:
-            frame: (H, W, 3) uint8 RGB, any size. OpenCV's own readers give BGR: turn it with
-                ``cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)`` or use `read_image`.
-            size: Height and width of the answer, None for the frame's: `read_frame` reads frames smaller than they are.
+            frame: (H, W, 3) uint8 RGB, any size; a `Frame`, whose class map has its size; or the path of an image file.
+                OpenCV's own readers give BGR: convert it with ``cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)``, or give the
+                path.
 
         Raises:
-            InputError: The frame has another type or shape.
+            InputError: The frame has another type or shape, or the file cannot be decoded.
             CooksegError: The process was forked since the model was loaded.
         """
+        size: Size | None = None
+        if isinstance(frame, Path | str):
+            frame = read_frame(frame, self.contract.preprocessing)
+        if isinstance(frame, Frame):
+            size = frame.size
+            frame = frame.pixels
         if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
             got = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
             raise InputError(f"a frame must be a uint8 array of shape (height, width, 3), RGB; this one is {got}")

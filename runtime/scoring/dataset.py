@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from cookseg.runtime.errors import DatasetError, InputError
+from cookseg.runtime.imaging.frame import Frame
 from cookseg.runtime.imaging.images import IMAGE_SUFFIXES, UInt8Array, read_image
 from cookseg.runtime.imaging.masks import MaskFormat, read_mask
 from cookseg.runtime.imaging.preprocess import read_frame
@@ -182,20 +183,15 @@ def read_pair(pair: Pair, classes: ClassTable, layout: Layout, spec: Preprocessi
         MaskError: The mask holds values of no class.
         DatasetError: Image and mask differ in size.
     """
-    frame, size = read_frame(pair.image, spec) if spec else _whole(pair.image)
+    frame = read_frame(pair.image, spec) if spec else Frame.of(read_image(pair.image))
     truth, off_colors = read_mask(pair.mask, classes, layout.mask_format)
-    if size != truth.shape:
-        (height, width), (mask_height, mask_width) = size, truth.shape
+    if frame.size != truth.shape:
+        (height, width), (mask_height, mask_width) = frame.size, truth.shape
         raise DatasetError(
             f"{pair.mask}: the mask is {mask_width}x{mask_height}, but its image {pair.image} is {width}x{height};"
             " both must have the same size: export the mask again at the image's size"
         )
-    return Sample(frame, truth, off_colors)
-
-
-def _whole(path: Path) -> tuple[UInt8Array, tuple[int, int]]:
-    frame = read_image(path)
-    return frame, (frame.shape[0], frame.shape[1])
+    return Sample(frame.pixels, truth, off_colors)
 
 
 def _masks_beside(files: list[Path], layout: Layout) -> list[Path]:

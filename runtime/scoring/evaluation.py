@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cookseg.runtime.errors import DatasetError
+from cookseg.runtime.imaging.frame import Frame
 from cookseg.runtime.imaging.images import UInt8Array
 from cookseg.runtime.model.contract import IGNORE, ClassTable
 from cookseg.runtime.model.segmenter import Segmenter
@@ -32,7 +33,7 @@ def evaluate(
     """
     matrix = ConfusionMatrix(len(segmenter.contract.classes))
     for sample in samples:
-        found = segmenter.predict(sample.frame, sample.truth.shape).class_map
+        found = segmenter.predict(Frame(sample.frame, sample.truth.shape)).class_map
         matrix.update(sample.truth, found)
         if near_edges:
             near_edges.update(np.where(edge_band(sample.truth), sample.truth, np.uint8(IGNORE)), found)

@@ -109,9 +109,10 @@ def _segment(segmenter: Segmenter, job: Job, outputs: Outputs) -> str | None:
     name = str(job.source)
     try:
         data = read_file(job.source)
-        frame, size = decode_frame(data, name, segmenter.contract.preprocessing)
-        whole = decode_image(data, name) if outputs.overlay and frame.shape[:2] != size else frame
-        result = segmenter.predict(frame, size)
+        frame = decode_frame(data, name, segmenter.contract.preprocessing)
+        reduced = frame.pixels.shape[:2] != frame.size
+        whole = decode_image(data, name) if outputs.overlay and reduced else frame.pixels
+        result = segmenter.predict(frame)
     except InputError as error:
         return str(error)
     except MemoryError:

@@ -18,11 +18,12 @@ from cookseg.runtime.model.engine import OnnxEngine
 from cookseg.runtime.model.segmenter import Segmenter, Upsample
 from cookseg.runtime.model.selftest import selftest as run_selftest
 from cookseg.runtime.model.session import Mode
+from cookseg.runtime.results import listed
 from cookseg.runtime.scoring.dataset import Layout, Sample, list_pairs, load_classes, read_pair
 from cookseg.runtime.scoring.evaluation import evaluate, require_same_classes
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, score_dict, score_rows
 from cookseg.runtime.stream.folders import Outputs, Png, in_one_folder, plan, process
-from cookseg.runtime.terminal import console, reports
+from cookseg.runtime.terminal import console, params, reports
 
 _agreement_option = click.option(
     "--min-agreement",
@@ -41,7 +42,7 @@ _upsample_option = click.option(
 
 
 @click.group(cls=console.Group, epilog="Example: cook-infer masks frames/ -m model.onnx -o test_inf_masks")
-@console.version_option
+@params.version_option
 def main() -> None:
     """Run a cookseg model with onnxruntime; torch is not needed."""
 
@@ -51,11 +52,11 @@ def main() -> None:
     'cook-infer masks "clips/**/*.png" frames/ -m model.onnx -o out --overlay'
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@console.model_option
+@params.model_option
 @click.option(
     "-o",
     "--output",
-    type=console.folder_path,
+    type=params.folder_path,
     default=Path("test_inf_masks"),
     show_default=True,
     help="Folder of the masks; files of the same name are replaced.",
@@ -71,8 +72,8 @@ def main() -> None:
 @click.option("--overlay", is_flag=True, help="Also write the masks blended over the frames, to overlay/.")
 @click.option("--index", is_flag=True, help="Also write class indices as grey PNGs, to index/.")
 @click.option("--confidence", is_flag=True, help="Also write the probability times 255, to confidence/.")
-@console.session_options
-@console.json_option
+@params.session_options
+@params.json_option
 def masks(
     sources: tuple[str, ...],
     model: Path,
@@ -102,21 +103,21 @@ def masks(
                 failures[str(job.source)] = error
     done = len(jobs) - len(failures)
     value = {"masks": done, "output": str(output), "failed": failures}
-    console.emit(as_json, value, lambda: f"{done} of {len(jobs)} masks written to {output}")
+    console.emit_value(as_json, value, lambda: f"{done} of {len(jobs)} masks written to {output}")
     if failures:
-        lines = console.bullets(list(failures.values()))
+        lines = listed(list(failures.values()))
         raise PartialFailureError(f"{len(failures)} of {len(jobs)} images failed, all others are done:\n{lines}")
 
 
 @main.command("eval", epilog="Example: cook-infer eval data/sets/demo -m model.onnx --csv scores.csv")
-@click.argument("data", type=console.folder_argument)
-@console.model_option
+@click.argument("data", type=params.folder_argument)
+@params.model_option
 @click.option("--split", default="val", show_default=True, help="Which split of the dataset.")
-@click.option("--csv", "csv_path", type=console.file_path, help="Also write the table of scores to this file.")
+@click.option("--csv", "csv_path", type=params.file_path, help="Also write the table of scores to this file.")
 @_upsample_option
-@console.layout_options
-@console.session_options
-@console.json_option
+@params.layout_options
+@params.session_options
+@params.json_option
 def evaluate_command(
     data: Path,
     model: Path,
@@ -155,23 +156,25 @@ def evaluate_command(
         **score_dict(matrix, classes),
         "near_edges": {"pixel_accuracy": near_edges.pixel_accuracy, "mean_iou": near_edges.mean_iou},
     }
-    console.emit(as_json, value, lambda: reports.evaluation(matrix, near_edges, classes, len(pairs), sum(off_colors)))
+    console.emit_value(
+        as_json, value, lambda: reports.evaluation(matrix, near_edges, classes, len(pairs), sum(off_colors))
+    )
 
 
 @main.command(epilog="Examples: cook-infer info model.onnx --json   |   cook-infer info starter")
-@click.argument("model", type=console.model_path)
-@console.json_option
+@click.argument("model", type=params.model_path)
+@params.json_option
 def info(model: Path, as_json: bool) -> None:
     """What a model is, expects and was measured at."""
     contract = OnnxEngine(model, "cpu").contract
-    console.emit(as_json, contract.to_dict(), lambda: reports.info(contract, model.stat().st_size))
+    console.emit_value(as_json, contract.to_dict(), lambda: reports.info(contract, model.stat().st_size))
 
 
 @main.command(epilog="Example: cook-infer selftest model.onnx --device cuda")
-@click.argument("model", type=console.model_path)
+@click.argument("model", type=params.model_path)
 @_agreement_option
-@console.session_options
-@console.json_option
+@params.session_options
+@params.json_option
 def selftest(model: Path, min_agreement: float, mode: Mode | None, as_json: bool, **options: Any) -> None:
     """Prove that a model gives the right answer on this device.
 
@@ -193,7 +196,7 @@ def selftest(model: Path, min_agreement: float, mode: Mode | None, as_json: bool
         "agreement": agreements,
         "changes": changes,
     }
-    console.emit(as_json, value, lambda: reports.selftest(value))
+    console.emit_value(as_json, value, lambda: reports.selftest(value))
     if min(agreements) < min_agreement:
         raise CheckFailedError(
             f"{model} on {engine.device}: {min(agreements):.3%} of a frame came out as when it was exported, at least"
@@ -202,14 +205,14 @@ def selftest(model: Path, min_agreement: float, mode: Mode | None, as_json: bool
 
 
 @main.command(epilog="Example: cook-infer install model.onnx --into /opt/cooker/model --require-signature maker.pem")
-@click.argument("model", type=console.model_path)
+@click.argument("model", type=params.model_path)
 @click.option(
-    "--into", "folder", type=console.folder_path, required=True, help="Where models are installed; made if need be."
+    "--into", "folder", type=params.folder_path, required=True, help="Where models are installed; made if need be."
 )
 @_agreement_option
-@console.device_option
-@console.signature_option
-@console.json_option
+@params.device_option
+@params.signature_option
+@params.json_option
 def install(model: Path, folder: Path, as_json: bool, **options: Any) -> None:
     """Install a model that proves itself on this device, by one rename, and keep the version that ran before.
 
@@ -219,28 +222,28 @@ def install(model: Path, folder: Path, as_json: bool, **options: Any) -> None:
     installed = installation.install(model, folder, installation.prover(**options))
     value = {"installed": installed, **_status(folder)}
     said = "installed" if installed else "already runs; nothing was changed"
-    console.emit(as_json, value, lambda: f"{model}: {said}\n\n{reports.status(value)}")
+    console.emit_value(as_json, value, lambda: f"{model}: {said}\n\n{reports.status(value)}")
 
 
 @main.command(epilog="Example: cook-infer rollback /opt/cooker/model")
-@click.argument("folder", type=console.folder_path)
+@click.argument("folder", type=params.folder_path)
 @_agreement_option
-@console.device_option
-@console.signature_option
-@console.json_option
+@params.device_option
+@params.signature_option
+@params.json_option
 def rollback(folder: Path, as_json: bool, **options: Any) -> None:
     """Return to the version that ran before, if it proves itself; a second rollback undoes the first."""
     installation.rollback(folder, installation.prover(**options))
-    console.emit(as_json, _status(folder), lambda: reports.status(_status(folder)))
+    console.emit_value(as_json, _status(folder), lambda: reports.status(_status(folder)))
 
 
 @main.command(epilog="Example: cook-infer status /opt/cooker/model --json")
-@click.argument("folder", type=console.folder_path)
-@console.json_option
+@click.argument("folder", type=params.folder_path)
+@params.json_option
 def status(folder: Path, as_json: bool) -> None:
     """Which versions are installed in a folder, since when, and whether their files are whole (exit 3 if not)."""
     value = _status(folder)
-    console.emit(as_json, value, lambda: reports.status(value))
+    console.emit_value(as_json, value, lambda: reports.status(value))
     current = value["current"]
     if not current or current["fault"]:
         raise CheckFailedError(current["fault"] if current else f"{folder}: no model is installed")

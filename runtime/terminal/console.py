@@ -1,50 +1,75 @@
-"""What all cookseg commands share: errors as a line and an exit code, JSON on request, tables, progress bars, options.
+"""What all cookseg commands share: errors as a line and an exit code, JSON on request, remarks on stderr.
 
-stdout holds the result, for people or (`--json`) as one JSON document; progress and remarks go to stderr.
+stdout holds the result, for people or (`--json`) as one JSON document; progress and remarks go to stderr. The library
+says `device='cuda'`, as Python would; here that becomes `--device cuda`.
 """
 
+import ast
 import contextlib
-import functools
 import json
+import logging
 import os
 import re
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import IO, Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
 
 import click
 
-from cookseg.runtime.errors import CooksegError, MissingExtraError
-from cookseg.runtime.model.engine import STARTER
-from cookseg.runtime.model.session import DEVICES, MODES
-from cookseg.runtime.scoring.dataset import Layout
+from cookseg.runtime.errors import CooksegError
+from cookseg.runtime.results import Result, as_text, visible
 
-T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
+_PARAMETER = re.compile(r"`([a-z]\w*(?:\.\w+)*)(?:=([^`]+))?`")
 
 
 class _UserError(click.ClickException):
-    def __init__(self, error: CooksegError | OSError) -> None:
-        super().__init__(str(error))
+    def __init__(self, error: CooksegError | OSError, message: str) -> None:
+        super().__init__(message)
         self.exit_code = getattr(error, "exit_code", 1)  # type: ignore[misc]  # click declares it for the class
 
     def show(self, file: IO[Any] | None = None) -> None:
-        lines = map(_visible, f"Error: {self.format_message()}".split("\n"))
+        lines = map(visible, f"Error: {self.format_message()}".split("\n"))
         click.echo("\n".join(lines), file=file or sys.stderr)
 
 
 class Command(click.Command):
-    """A click command that turns cookseg's errors, and the operating system's, into a line and an exit code."""
+    """A click command that turns cookseg's errors, and the operating system's, into a line and an exit code.
+
+    Attributes:
+        flags: What is typed for a parameter of the library, by its name there, where the option has another one.
+    """
+
+    def __init__(self, *arguments: Any, flags: Mapping[str, str] | None = None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        own = {str(p.name): p.opts[-1] for p in self.params if isinstance(p, click.Option)}
+        self.flags = own | dict(flags or {})
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:  # `| head` has seen enough; click ends quietly
-            raise
-        except (CooksegError, OSError) as error:
-            raise _UserError(error) from error
+        with _remarks(self):
+            try:
+                return super().invoke(ctx)
+            except BrokenPipeError:  # `| head` has seen enough; click ends quietly
+                raise
+            except (CooksegError, OSError) as error:
+                raise _UserError(error, self.spelled(str(error))) from error
+
+    def spelled(self, message: str) -> str:
+        """Return a message of the library with its parameters as they are typed on the command line.
+
+        >>> Command("x", params=[click.Option(["--mask-format"])]).spelled("pass `mask_format='index'`")
+        'pass --mask-format index'
+        """
+        return _PARAMETER.sub(self._typed, message)
+
+    def _typed(self, match: re.Match[str]) -> str:
+        name, value = match.groups()
+        if f"{name}={value}" in self.flags:
+            return self.flags[f"{name}={value}"]
+        if name not in self.flags:
+            return match[0]
+        return self.flags[name] if value in {None, "True"} else f"{self.flags[name]} {_argument(value)}"
 
 
 class Group(click.Group):
@@ -53,57 +78,38 @@ class Group(click.Group):
     command_class = Command
 
 
-class ImageSize(click.ParamType[tuple[int, int]]):
-    """A size such as 256 or 480x352 (width x height)."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """Return (height, width)."""
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", str(value).lower())
-        if not match:
-            self.fail(f"{value!r} is not a size such as 256 or 480x352 (width x height)", param, ctx)
-        return int(match[2] or match[1]), int(match[1])
+def _argument(value: str) -> str:
+    """Return a value in Python's notation as it is typed; a pair is a size, (height, width)."""
+    try:
+        parsed = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+    return f"{parsed[1]}x{parsed[0]}" if isinstance(parsed, tuple) else shlex.quote(str(parsed))
 
 
-class Device(click.Choice[str]):
-    """A name of `DEVICES`, or of any other of onnxruntime's execution providers."""
+class _Remarks(logging.Handler):
+    """Writes what the library logs to stderr, as it is when something is logged."""
 
-    def __init__(self) -> None:
-        super().__init__(DEVICES)
+    def __init__(self, command: Command) -> None:
+        super().__init__(logging.INFO)
+        self.command = command
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name."""
-        return value if str(value).endswith("ExecutionProvider") else super().convert(value, param, ctx)
-
-
-class PathOrStarter(click.Path):
-    """A path, or the word `starter` for a file that comes with cookseg; ./starter is a file of that name."""
-
-    def __init__(self, starter: Path, **options: Any) -> None:
-        super().__init__(path_type=Path, **options)
-        self.starter = starter
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path."""
-        return self.starter if value == "starter" else super().convert(value, param, ctx)
+    def emit(self, record: logging.LogRecord) -> None:
+        urgency = "warning: " if record.levelno >= logging.WARNING else ""
+        note(urgency + self.command.spelled(record.getMessage()))
 
 
 @contextlib.contextmanager
-def require_extra(extra: str) -> Iterator[None]:
-    """Turn a failed import in the body into the pip command that mends it.
-
-    Raises:
-        MissingExtraError: A package that is not cookseg's could not be imported.
-    """
+def _remarks(command: Command) -> Iterator[None]:
+    logger, handler = logging.getLogger("cookseg"), _Remarks(command)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     try:
         yield
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"this command needs the package {error.name}, which is not installed: `pip install 'cookseg[{extra}]'`"
-        ) from error
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def note(message: str) -> None:
@@ -111,30 +117,9 @@ def note(message: str) -> None:
     click.echo(message, err=True)
 
 
-def emit(as_json: bool, value: Any, text: Callable[[], str]) -> None:
-    """Print the result: the JSON value, or the text made of it."""
-    click.echo(json.dumps(value, indent=2) if as_json else text())
-
-
-def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
-    """Lay out text in columns, the first one flush left and all others flush right."""
-    widths = [max(len(row[i]) for row in [header, *rows] if i < len(row)) for i in range(len(header))]
-    lines = [[*row, *[""] * (len(header) - len(row))] for row in [header, ["-" * width for width in widths], *rows]]
-    return "\n".join(
-        "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))).rstrip()
-        for line in lines
-    )
-
-
-def bullets(lines: Sequence[str], most: int = 20) -> str:
-    """List lines one below the other, and how many more there are."""
-    shown = [f"  {_visible(line)}" for line in lines[:most]]
-    return "\n".join(shown if len(lines) <= most else [*shown, f"  and {len(lines) - most} more; --json has all"])
-
-
-def _visible(line: str) -> str:
-    """Escape control characters, which names of files may hold: each error is one line, and no terminal obeys it."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda match: repr(match[0])[1:-1], line)
+def emit(as_json: bool, result: Result) -> None:
+    """Print a result: as one JSON document, or as tables."""
+    click.echo(json.dumps(result.to_dict(), indent=2) if as_json else as_text(result.tables()))
 
 
 @contextlib.contextmanager
@@ -160,114 +145,18 @@ def only_own_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-@contextlib.contextmanager
-def progress(items: Iterable[T], label: str, length: int | None = None) -> Iterator[Iterable[T]]:
-    """Show a progress bar with the time left on a terminal, and nothing elsewhere."""
-    with click.progressbar(
-        items, length=length, label=label, file=sys.stderr, hidden=not interactive(), show_pos=True
-    ) as bar:
-        yield bar
+# --- what the stages still use until each has results of the common form ---
+
+
+def emit_value(as_json: bool, value: Any, text: Any) -> None:
+    """Print the result: the JSON value, or the text made of it."""
+    click.echo(json.dumps(value, indent=2) if as_json else text())
 
 
 @contextlib.contextmanager
-def step_progress(length: int, label: str, done: int = 0) -> Iterator[Callable[[str], None]]:
-    """Show a progress bar that advances a step, with a status, each time that the yielded function is called."""
+def progress(items: Any, label: str, length: int | None = None) -> Iterator[Any]:
+    """Show a progress bar."""
     with click.progressbar(
-        length=length,
-        label=label,
-        file=sys.stderr,
-        hidden=not interactive(),
-        item_show_func=lambda status: status,
-    ) as bar:
-        bar.update(done)
-        yield lambda status: bar.update(1, status)
-
-
-def interactive() -> bool:
-    """Return whether a person watches stderr."""
-    return sys.stderr.isatty()
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
-version_option = click.version_option(package_name="cookseg", prog_name="cookseg")
-folder_argument = click.Path(exists=True, file_okay=False, path_type=Path)
-file_path = click.Path(dir_okay=False, path_type=Path)
-folder_path = click.Path(file_okay=False, path_type=Path)
-model_path = PathOrStarter(STARTER, dir_okay=False)
-model_option = click.option(
-    "-m",
-    "--model",
-    type=model_path,
-    default="starter",
-    show_default=True,
-    help="ONNX model made by cook-export; starter is the one that comes with cookseg.",
-)
-signature_option = click.option(
-    "--require-signature",
-    "public_key",
-    type=file_path,
-    metavar="PUBKEY",
-    help="Ed25519 public key (PEM); a model that its holder did not sign is refused.",
-)
-device_option = click.option(
-    "--device",
-    type=Device(),
-    default="auto",
-    show_default=True,
-    help="What to run on; another of onnxruntime's execution providers by its own name. An explicit device is used or"
-    " refused (exit 4), never replaced by the CPU.",
-)
-
-
-def session_options(command: F) -> F:
-    """Add the options that say on what, and how, a model runs: arguments of `OnnxEngine` by their names."""
-    for option in (
-        signature_option,
-        click.option(
-            "--reduced-precision",
-            is_flag=True,
-            help="Let CUDA multiply in TF32, TensorRT in float16, OpenVINO in bfloat16.",
-        ),
-        click.option("--arena/--no-arena", default=None, help="Keep memory for the next frame, or give it back."),
-        click.option("--spinning/--no-spinning", default=None, help="Whether threads wait for work in a loop."),
-        click.option("--threads", type=click.IntRange(0), help="CPU threads in an operator; 0 is one per core."),
-        click.option(
-            "--mode",
-            type=click.Choice(list(MODES)),
-            help="latency: a frame as soon as can be; throughput: frames side by side, a thread for each; background:"
-            " one thread and little memory. The three options below change one thing each.",
-        ),
-        device_option,
-    ):
-        command = option(command)
-    return command
-
-
-def layout_options(command: F) -> F:
-    """Add the options that describe a dataset's folders; the command gets one `layout` argument."""
-
-    @functools.wraps(command)  # with click's own options, which stand on the function
-    def gather(*args: Any, **options: Any) -> Any:
-        names = ("images", "masks", "mask_suffix", "mask_format")
-        layout = Layout(**{name: options.pop(name) for name in names})
-        return command(*args, layout=layout, **options)
-
-    for option in (
-        click.option(
-            "--mask-format",
-            type=click.Choice(["color", "index"]),
-            default="color",
-            show_default=True,
-            help="Masks hold class colours, or class indices.",
-        ),
-        click.option("--mask-suffix", default="", help="What mask names have beyond their images', such as _mask."),
-        click.option("--masks", default="masks", show_default=True, help="Mask folder in a split; may be the images'."),
-        click.option(
-            "--images",
-            default="images",
-            show_default=True,
-            help="Image folder in a split; . is the split's own.",
-        ),
-    ):
-        gather = option(gather)
-    return gather  # type: ignore[return-value]  # click reads the options off the function
+        items, length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True
+    ) as shown:
+        yield shown

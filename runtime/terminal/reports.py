@@ -6,9 +6,9 @@ import textwrap
 from typing import Any
 
 from cookseg.runtime.model.contract import ClassTable, Contract
+from cookseg.runtime.results import grid
 from cookseg.runtime.scoring.evaluation import EDGE_SHARE
 from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, format_score, score_rows
-from cookseg.runtime.terminal import console
 
 
 def evaluation(
@@ -18,8 +18,8 @@ def evaluation(
     counts = [[name, *(f"{n:,}" for n in row)] for name, row in zip(classes.names, matrix.counts, strict=True)]
     parts = [
         f"{frames} frames, {matrix.counts.sum():,} labelled pixels",
-        console.table(score_rows(matrix, classes), SCORE_COLUMNS),
-        console.table(counts, ["truth \\ predicted", *classes.names]),
+        grid(score_rows(matrix, classes), SCORE_COLUMNS),
+        grid(counts, ["truth \\ predicted", *classes.names]),
     ]
     if off_colors:
         parts.append(
@@ -39,7 +39,7 @@ def status(value: dict[str, Any]) -> str:
         if (v := value[name])
     ]
     header = ["version", "sha256", "installed (UTC)", "val mIoU", "file"]
-    return console.table(rows, header) if rows else "nothing is installed"
+    return grid(rows, header) if rows else "nothing is installed"
 
 
 def selftest(value: dict[str, Any]) -> str:
@@ -51,7 +51,7 @@ def selftest(value: dict[str, Any]) -> str:
     precision = "TF32, float16, bfloat16 allowed" if value["reduced_precision"] else "the model's own"
     lines.append(f"precision: {precision}")
     rows = [[str(cell) for cell in change.values()] for change in value["changes"]]
-    return "\n".join(lines + ([console.table(rows, ["frame", "expected", "found", "pixels"])] if rows else []))
+    return "\n".join(lines + ([grid(rows, ["frame", "expected", "found", "pixels"])] if rows else []))
 
 
 def info(contract: Contract, size: int) -> str:
@@ -73,7 +73,7 @@ def info(contract: Contract, size: int) -> str:
         rows = score_rows(ConfusionMatrix.of(validation["confusion_matrix"]), contract.classes)
     except (KeyError, IndexError, TypeError, ValueError):  # nothing depends on what a model says of itself
         return text
-    return f"{text}\n\nmeasured on its validation set:\n\n{console.table(rows, SCORE_COLUMNS)}"
+    return f"{text}\n\nmeasured on its validation set:\n\n{grid(rows, SCORE_COLUMNS)}"
 
 
 def _fact(value: Any) -> str:

@@ -145,9 +145,9 @@ def attempt(data, path):
         return "ImageError"
     assert (frame.dtype, frame.ndim, frame.shape[2]) == (np.uint8, 3, 3)
     assert frame.shape[0] * frame.shape[1] in checked, (frame.shape, checked)
-    small, size = decode_frame(data, "mutant", SMALL)
-    assert size == frame.shape[:2]
-    assert small.size <= frame.size
+    small = decode_frame(data, "mutant", SMALL)
+    assert small.size == frame.shape[:2]
+    assert small.pixels.size <= frame.size
     return "pixels"
 
 

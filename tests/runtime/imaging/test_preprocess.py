@@ -43,9 +43,9 @@ def jpeg(picture, orientation=1, **options):
 def test_a_jpeg_decoded_small_is_the_same_frame(size, orientation):
     data = jpeg(smooth(*size), orientation)
     whole = decode_image(data, "a.jpg")
-    frame, full_size = decode_frame(data, "a.jpg", SPEC)
-    assert full_size == whole.shape[:2]
-    assert np.abs(fit(frame, SPEC).astype(int) - fit(whole, SPEC)).mean() < 1
+    frame = decode_frame(data, "a.jpg", SPEC)
+    assert frame.size == whole.shape[:2]
+    assert np.abs(fit(frame.pixels, SPEC).astype(int) - fit(whole, SPEC)).mean() < 1
 
 
 @pytest.mark.parametrize(
@@ -59,28 +59,28 @@ def test_a_jpeg_decoded_small_is_the_same_frame(size, orientation):
     ],
 )
 def test_it_is_decoded_as_small_as_covers_the_input_and_leaves_no_rest(size, shape):
-    assert decode_frame(jpeg(smooth(*size)), "a.jpg", SPEC)[0].shape[:2] == shape
+    assert decode_frame(jpeg(smooth(*size)), "a.jpg", SPEC).pixels.shape[:2] == shape
 
 
 def test_letterbox_needs_to_cover_only_what_the_frame_fills():
     letterbox = Preprocessing(64, 64, "letterbox")
-    assert decode_frame(jpeg(smooth(128, 640)), "a.jpg", letterbox)[0].shape == (16, 80, 3)
+    assert decode_frame(jpeg(smooth(128, 640)), "a.jpg", letterbox).pixels.shape == (16, 80, 3)
 
 
 @pytest.mark.parametrize("options", [{"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}])
 def test_all_kinds_of_jpeg(options):
     data = jpeg(smooth(480, 640), **options)
-    frame, size = decode_frame(data, "a.jpg", SPEC)
-    assert (frame.shape, size) == ((60, 80, 3), (480, 640))
-    assert np.abs(fit(frame, SPEC).astype(int) - fit(decode_image(data, "a.jpg"), SPEC)).mean() < 1
+    frame = decode_frame(data, "a.jpg", SPEC)
+    assert (frame.pixels.shape, frame.size) == ((60, 80, 3), (480, 640))
+    assert np.abs(fit(frame.pixels, SPEC).astype(int) - fit(decode_image(data, "a.jpg"), SPEC)).mean() < 1
 
 
 def test_grey_jpegs_and_other_formats_come_as_rgb():
     grey = jpeg(smooth(480, 640)[..., 0])
-    assert decode_frame(grey, "a.jpg", SPEC)[0].shape == (60, 80, 3)
+    assert decode_frame(grey, "a.jpg", SPEC).pixels.shape == (60, 80, 3)
     for suffix in (".png", ".bmp", ".tif", ".webp"):
-        frame, size = decode_frame(cv2.imencode(suffix, smooth(100, 90))[1].tobytes(), suffix, SPEC)
-        assert (frame.shape, size) == ((100, 90, 3), (100, 90))
+        frame = decode_frame(cv2.imencode(suffix, smooth(100, 90))[1].tobytes(), suffix, SPEC)
+        assert (frame.pixels.shape, frame.size) == ((100, 90, 3), (100, 90))
 
 
 def test_a_truncated_jpeg_is_refused_small_as_it_is_whole():
@@ -101,9 +101,9 @@ def test_exif_that_can_be_read_in_two_ways_gives_the_picture_that_is_seen():
     segment = once[start : start + length]
     other = jpeg(smooth(300, 500), 1)[start : start + length]
     for data in (once[:start] + segment + other + once[start + length :], once[:start] + other + once[start:]):
-        frame, size = decode_frame(data, "a.jpg", SPEC)
-        assert size == decode_image(data, "a.jpg").shape[:2]
-        assert (frame.shape[0] > frame.shape[1]) == (size[0] > size[1])
+        frame = decode_frame(data, "a.jpg", SPEC)
+        assert frame.size == decode_image(data, "a.jpg").shape[:2]
+        assert (frame.pixels.shape[0] > frame.pixels.shape[1]) == (frame.size[0] > frame.size[1])
 
 
 @pytest.mark.parametrize("size", [(1080, 1920), (480, 640), (513, 1023), (100, 3000), (2200, 70)])

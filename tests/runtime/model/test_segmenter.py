@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.imaging.frame import Frame
 from cookseg.runtime.model.contract import COOKING, Contract, Preprocessing
 from cookseg.runtime.model.segmenter import Segmenter
 
@@ -205,7 +206,7 @@ def test_nearest_gives_each_pixel_the_class_of_the_networks_pixel_that_it_lies_i
 def test_a_frame_read_small_is_answered_at_the_size_of_the_picture(upsample):
     classes, scores = soft_scores(3, 48, 64)
     segmenter = Segmenter(contract(48, 64), saying(classes, scores), upsample=upsample)
-    small = segmenter.predict(np.zeros((60, 80, 3), np.uint8), size=(480, 640))
+    small = segmenter.predict(Frame(np.zeros((60, 80, 3), np.uint8), (480, 640)))
     whole = segmenter.predict(np.zeros((480, 640, 3), np.uint8))
     np.testing.assert_array_equal(small.class_map, whole.class_map)
     np.testing.assert_array_equal(small.confidence, whole.confidence)

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import logging
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,13 +16,15 @@ from click.testing import CliRunner
 from cookseg.benchmarks.cli import main as cook_bench
 from cookseg.data.cli import main as cook_data
 from cookseg.runtime import errors
+from cookseg.runtime.errors import require_extra
 from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.imaging.masks import colorize
 from cookseg.runtime.imaging.png import write_png
 from cookseg.runtime.model import engine, session
 from cookseg.runtime.model.contract import COOKING, Contract
+from cookseg.runtime.results import Table, grid
 from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, score_dict
-from cookseg.runtime.terminal import cli, console
+from cookseg.runtime.terminal import bars, cli, console, params
 from cookseg.runtime.terminal.cli import main as cook_infer
 
 
@@ -83,18 +87,18 @@ def test_a_mistake_of_the_program_is_not_dressed_up_as_the_users():
 
 @pytest.mark.parametrize(("text", "size"), [("256", (256, 256)), ("480x352", (352, 480)), ("480X352", (352, 480))])
 def test_sizes_are_width_by_height(text, size):
-    assert console.ImageSize().convert(text, None, None) == size
+    assert params.ImageSize().convert(text, None, None) == size
 
 
 @pytest.mark.parametrize("text", ["", "x", "256x", "1x2x3", "12.5", "big", "0", "-5", "32x0"])
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(click.BadParameter, match="width x height"):
-        console.ImageSize().convert(text, None, None)
+        params.ImageSize().convert(text, None, None)
 
 
 def test_tables_stand_in_columns():
     rows = [["stirrer", "0.5", "1,000"], ["food", "0.25"], ["pan+background", "", "7"]]
-    assert console.table(rows, ["class", "IoU", "support"]).splitlines() == [
+    assert grid(rows, ["class", "IoU", "support"]).splitlines() == [
         "class            IoU  support",
         "--------------  ----  -------",
         "stirrer          0.5    1,000",
@@ -103,19 +107,54 @@ def test_tables_stand_in_columns():
     ]
 
 
+def test_parameters_are_said_as_they_are_typed():
+    size, format_ = click.Option(["--imgsz", "size"]), click.Option(["--mask-format"])
+    command = console.Command(
+        "c", params=[size, format_], flags={"check=False": "--no-check", "augment.steam": "--steam"}
+    )
+    said = "`size=(352, 480)`, `mask_format='index'`, `check=False`, `augment.steam`; `other=1` and `cook-data doctor`"
+    assert command.spelled(said) == (
+        "--imgsz 480x352, --mask-format index, --no-check, --steam; `other=1` and `cook-data doctor`"
+    )
+
+
+def test_a_command_says_what_the_library_logs_and_a_program_that_calls_it_hears_nothing(capfd):
+    @click.command(cls=console.Command, params=[click.Option(["--batch"], type=int)])
+    def command(batch):
+        logging.getLogger("cookseg.training").info("training on cpu")
+        logging.getLogger("cookseg.training").warning("`batch=%s` is larger than the set", batch)
+
+    result = CliRunner().invoke(command, ["--batch", "8"])
+    assert (result.stdout, result.stderr) == ("", "training on cpu\nwarning: --batch 8 is larger than the set\n")
+    logging.getLogger("cookseg.training").warning("nobody listens")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_missing_package_leads_to_its_extra():
     remedy = r"no_such_package.*pip install 'cookseg\[export\]'"
-    with pytest.raises(errors.MissingExtraError, match=remedy), console.require_extra("export"):
+    with pytest.raises(errors.MissingExtraError, match=remedy), require_extra("export"):
         import no_such_package  # noqa: F401
 
 
+@dataclass(frozen=True)
+class Masks:
+    """A result."""
+
+    count: int
+
+    def to_dict(self):
+        return {"masks": self.count}
+
+    def tables(self):
+        yield Table(["name", "masks"], [["pan", str(self.count)]], title="Masks")
+
+
 def test_nothing_but_the_result_is_on_stdout(capsys):
-    with console.progress([1, 2], "masks") as items:
-        assert list(items) == [1, 2]
-    with console.step_progress(2, "training") as step:
+    assert list(bars.bar([1, 2], "masks", 2)) == [1, 2]
+    with bars.step_progress(2, "training") as step:
         step("loss 0.1")
     console.note("device: cpu")
-    console.emit(True, {"masks": 2}, lambda: pytest.fail("text was not asked for"))
+    console.emit(True, Masks(2))
     out, err = capsys.readouterr()
     assert json.loads(out) == {"masks": 2}
     assert err == "device: cpu\n"  # no bar: nobody watches
