@@ -36,8 +36,7 @@ from cookseg.runtime.scoring.dataset import Layout, list_pairs, load_classes, re
 from cookseg.runtime.scoring.evaluation import evaluate
 from cookseg.runtime.scoring.metrics import ConfusionMatrix
 from cookseg.runtime.terminal import console, params
-from cookseg.training.config import PRESETS
-from cookseg.training.models.unet import UNet
+from cookseg.training.models import PRESETS, build
 
 LAYOUT = Layout(mask_format="index")
 COLORS = {
@@ -169,7 +168,7 @@ def reference(data: Path) -> bytes:
     """Return `classic` in int8 with random weights, which take as long as trained ones: the yardstick of latency."""
     spec = Preprocessing(352, 480)
     contract = Contract(load_classes(data), spec)
-    network = UNet(PRESETS["classic"], len(contract.classes), spec).eval()
+    network = build(PRESETS["classic"], len(contract.classes), spec).eval()
     frames = calibration_frames(list_pairs(data, "train", LAYOUT), spec, 8)
     target = quantize.TARGETS[quantize.native_target()]
     quantizer = quantize.Quantizer(convert.simplify(convert.to_onnx(network, contract)), frames, target)

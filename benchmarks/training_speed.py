@@ -25,10 +25,10 @@ from cookseg.runtime.scoring.dataset import Layout, Pair, Sample, read_pair
 from cookseg.runtime.terminal import console, params
 from cookseg.training import runs
 from cookseg.training.augment import augment
-from cookseg.training.config import PRESETS, TrainConfig
-from cookseg.training.models.unet import UNet
+from cookseg.training.config import TrainConfig
+from cookseg.training.models import PRESETS, build
 from cookseg.training.samples import fit_sample
-from cookseg.training.throughput import Pace
+from cookseg.training.throughput import Throughput
 
 _ROUNDS = 3
 
@@ -53,21 +53,21 @@ class _Files(Dataset[tuple[Any, Any]]):
         return fit_sample(read_pair(pair, self.data.classes, self.data.layout), self.config.preprocessing)
 
 
-def plain_loop(data: runs.Data, config: TrainConfig, device: torch.device) -> Iterator[Pace]:
+def plain_loop(data: runs.Data, config: TrainConfig, device: torch.device) -> Iterator[Throughput]:
     """Train for ever; give the clock after every step."""
-    network = UNet(PRESETS[config.model], len(data.classes), config.preprocessing).to(device).train()
+    network = build(PRESETS[config.model], len(data.classes), config.preprocessing).to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr)
     loader = DataLoader(_Files(data, config), config.batch, shuffle=True, drop_last=True)
-    pace = Pace()
-    for frames, truth in pace.batches(itertools.chain.from_iterable(itertools.repeat(loader))):
-        with pace.step(config.batch):
+    throughput = Throughput()
+    for frames, truth in throughput.batches(itertools.chain.from_iterable(itertools.repeat(loader))):
+        with throughput.step(config.batch):
             optimizer.zero_grad()
             logits, target = network(frames.to(device)), truth.to(device)
             loss = F.cross_entropy(logits, target) + _dice(logits, target)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             loss.item()
-        yield pace
+        yield throughput
 
 
 def _dice(logits: Tensor, truth: Tensor) -> Tensor:
@@ -76,14 +76,14 @@ def _dice(logits: Tensor, truth: Tensor) -> Tensor:
     return 1 - ((2 * overlap + 1) / (probability.sum((0, 2, 3)) + target.sum((0, 2, 3)) + 1)).mean()
 
 
-def our_loop(data: runs.Data, config: TrainConfig, device: torch.device) -> Iterator[Pace]:
+def our_loop(data: runs.Data, config: TrainConfig, device: torch.device) -> Iterator[Throughput]:
     """Train as `cook-train` does; give the clock after every step."""
     trainer = runs.prepare(data, None, config, device=device.type)
-    pace = trainer.pace
-    for frames, truth in pace.batches(trainer.batches(range(trainer.steps), runs.default_workers(device.type))):
-        with pace.step(config.batch):
+    throughput = trainer.throughput
+    for frames, truth in throughput.batches(trainer.batches(range(trainer.steps), runs.default_workers(device.type))):
+        with throughput.step(config.batch):
             trainer.step(frames, truth, config.lr)
-        yield pace
+        yield throughput
 
 
 @click.command(cls=console.Command, epilog="Example: python -m cookseg.benchmarks.training_speed --model edge-s")

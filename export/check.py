@@ -21,8 +21,8 @@ from cookseg.runtime.imaging.preprocess import fit
 from cookseg.runtime.model.contract import Contract
 from cookseg.runtime.model.session import import_onnxruntime
 from cookseg.runtime.scoring.metrics import ConfusionMatrix
-from cookseg.training.config import ANSWERS
-from cookseg.training.models.unet import Answer, UNet
+from cookseg.training.config import HEAD_OUTPUTS
+from cookseg.training.models.network import InferenceHead, Network
 
 REAL = "validation frames"
 """The name of those inputs that are no extremes."""
@@ -107,24 +107,24 @@ def check_inputs(contract: Contract, frames: Iterable[UInt8Array], seed: int = 0
 
 
 def compare(
-    network: UNet, stage: str, model: onnx.ModelProto, inputs: Mapping[str, UInt8Array], gates: Gates | None
+    network: Network, stage: str, model: onnx.ModelProto, inputs: Mapping[str, UInt8Array], gates: Gates | None
 ) -> list[Comparison]:
     """Compare a graph with torch on every kind of input, with onnxruntime's graph optimisations and without.
 
     Args:
         network: The torch network.
         stage: What to call the graph.
-        model: An ONNX model with outputs of `Answer`, the logits among them.
+        model: An ONNX model with outputs of `InferenceHead`, the logits among them.
         inputs: Batches (N, H, W, 3) uint8.
         gates: The limits, or None if only values that are not finite are a fault.
     """
-    answer = Answer(network).eval()
+    answer = InferenceHead(network).eval()
     names = [output.name for output in model.graph.output]
     sessions = {stage: open_session(model), f"{stage}, unoptimised": open_session(model, optimised=False)}
     rows = []
     for kind, batch in inputs.items():
         with torch.inference_mode():
-            tensors = dict(zip(ANSWERS, answer(torch.from_numpy(batch)), strict=True))
+            tensors = dict(zip(HEAD_OUTPUTS, answer(torch.from_numpy(batch)), strict=True))
         expected = {name: tensors[name].numpy() for name in names}
         for label, session in sessions.items():
             got = dict(zip(names, session.run(names, {"frames": batch}), strict=True))

@@ -11,7 +11,7 @@ from cookseg.runtime.errors import require_extra
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.model.session import import_onnxruntime
 from cookseg.runtime.terminal import console, params
-from cookseg.training.config import ANSWERS
+from cookseg.training.config import HEAD_OUTPUTS
 
 
 class _Outputs(click.ParamType[tuple[str, ...]]):
@@ -22,8 +22,8 @@ class _Outputs(click.ParamType[tuple[str, ...]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """Return the names."""
         names = tuple(value) if isinstance(value, tuple) else tuple(name.strip() for name in str(value).split(","))
-        if unknown := [name for name in names if name not in ANSWERS]:
-            self.fail(f"{', '.join(unknown)!r} is not among {', '.join(ANSWERS)}", param, ctx)
+        if unknown := [name for name in names if name not in HEAD_OUTPUTS]:
+            self.fail(f"{', '.join(unknown)!r} is not among {', '.join(HEAD_OUTPUTS)}", param, ctx)
         return names
 
 

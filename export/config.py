@@ -49,7 +49,7 @@ class Settings:
         frames: How many validation frames the outputs are compared on; the IoU takes all.
         golden: How many of them travel inside the file, so that it can be proven wherever it runs.
         simplify: Whether to run onnxsim.
-        outputs: Outputs of the file, of `cookseg.training.config.ANSWERS`.
+        outputs: Outputs of the file, of `cookseg.training.config.HEAD_OUTPUTS`.
         min_ort: Oldest onnxruntime that must read the file.
         note: What a user must know of the model; it travels in the provenance.
     """

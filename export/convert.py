@@ -21,8 +21,8 @@ from google.protobuf.message import DecodeError
 from cookseg.export.config import OLDEST, versions
 from cookseg.runtime.errors import CooksegError
 from cookseg.runtime.model.contract import Contract
-from cookseg.training.config import ANSWERS
-from cookseg.training.models.unet import Answer, UNet
+from cookseg.training.config import HEAD_OUTPUTS
+from cookseg.training.models.network import InferenceHead, Network
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _SIMPLIFIER = """
@@ -36,7 +36,7 @@ class SimplifierError(CooksegError):
     """onnxsim did not do its work; the unsimplified graph is as right."""
 
 
-def to_onnx(network: UNet, contract: Contract, min_ort: str = OLDEST) -> onnx.ModelProto:
+def to_onnx(network: Network, contract: Contract, min_ort: str = OLDEST) -> onnx.ModelProto:
     """Convert a network in evaluation mode.
 
     Args:
@@ -45,7 +45,7 @@ def to_onnx(network: UNet, contract: Contract, min_ort: str = OLDEST) -> onnx.Mo
         min_ort: Oldest onnxruntime that must read the file, such as 1.14; it chooses opset and IR version.
 
     Returns:
-        A graph from ``frames`` to all outputs of `Answer`.
+        A graph from ``frames`` to all outputs of `InferenceHead`.
 
     Raises:
         InputError: ``min_ort`` is no version, or older than any that can be served.
@@ -58,10 +58,10 @@ def to_onnx(network: UNet, contract: Contract, min_ort: str = OLDEST) -> onnx.Mo
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's deprecations are between torch's own modules
         program = torch.onnx.export(
-            Answer(network).eval(),
+            InferenceHead(network).eval(),
             (frames,),
             input_names=["frames"],
-            output_names=list(ANSWERS),
+            output_names=list(HEAD_OUTPUTS),
             dynamic_shapes={"frames": {0: torch.export.Dim("batch")}},
             opset_version=opset,
             dynamo=True,

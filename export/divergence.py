@@ -14,7 +14,7 @@ import torch
 from cookseg.export.check import open_session
 from cookseg.export.graph import with_outputs
 from cookseg.runtime.imaging.images import UInt8Array
-from cookseg.training.models.unet import UNet
+from cookseg.training.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Layer:
     scale: float
 
 
-def describe(network: UNet, model: onnx.ModelProto, batch: UInt8Array, tolerance: float = 1e-3) -> str:
+def describe(network: Network, model: onnx.ModelProto, batch: UInt8Array, tolerance: float = 1e-3) -> str:
     """Say in a sentence at which layer a model parts from torch.
 
     Args:
@@ -49,7 +49,7 @@ def describe(network: UNet, model: onnx.ModelProto, batch: UInt8Array, tolerance
     )
 
 
-def compare_layers(network: UNet, model: onnx.ModelProto, batch: UInt8Array) -> list[Layer]:
+def compare_layers(network: Network, model: onnx.ModelProto, batch: UInt8Array) -> list[Layer]:
     """Compare the output of every torch layer that the graph still has, in the order in which torch runs them."""
     expected = _torch_outputs(network, batch)
     tensors = {}
@@ -71,7 +71,7 @@ def compare_layers(network: UNet, model: onnx.ModelProto, batch: UInt8Array) -> 
     ]
 
 
-def _torch_outputs(network: UNet, batch: UInt8Array) -> dict[str, npt.NDArray[np.float32]]:
+def _torch_outputs(network: Network, batch: UInt8Array) -> dict[str, npt.NDArray[np.float32]]:
     """Run the network and return what each of its layers gave, in order."""
     outputs: dict[str, npt.NDArray[np.float32]] = {}
     handles = [

@@ -28,7 +28,7 @@ from cookseg.runtime.scoring.evaluation import evaluate, require_same_classes
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, score_dict
 from cookseg.runtime.terminal import console
 from cookseg.training import checkpoint, runs
-from cookseg.training.models.unet import UNet
+from cookseg.training.models.network import Network
 from cookseg.training.trainer import TorchEngine
 
 _ROUNDS = 3
@@ -102,7 +102,9 @@ def median_latency(models: dict[str, tuple[bytes, UInt8Array]], device: str) -> 
 class _Export:
     """One export: the way of a model through its stages, and what was found on it."""
 
-    def __init__(self, network: UNet, contract: Contract, dataset: runs.Data, gates: Gates, settings: Settings) -> None:
+    def __init__(
+        self, network: Network, contract: Contract, dataset: runs.Data, gates: Gates, settings: Settings
+    ) -> None:
         self.network, self.contract, self.dataset = network, contract, dataset
         self.gates, self.settings = gates, settings
         self.names = contract.classes.names

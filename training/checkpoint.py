@@ -17,8 +17,9 @@ from cookseg.runtime.errors import InputError, ModelError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.model.contract import Contract, Preprocessing
 from cookseg.training.augment import AugmentConfig
-from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
-from cookseg.training.models.unet import UNet
+from cookseg.training.config import TrainConfig
+from cookseg.training.models import PRESETS, Preset, architecture, build
+from cookseg.training.models.network import Network
 
 VERSION = 1
 BEST, LAST, TEACHER = "best.pt", "last.pt", "teacher.pt"
@@ -33,7 +34,8 @@ def save(path: Path, contract: Contract, network: nn.Module, **run: Any) -> None
     value = {
         "cookseg": VERSION,
         "contract": contract.to_json(),
-        "network": asdict(cast(UNet, network).config),
+        "architecture": cast(Network, network).architecture,
+        "network": asdict(cast(Network, network).config),
         "weights": network.state_dict(),
         "run": run,
     }
@@ -78,7 +80,7 @@ def load(path: Path) -> dict[str, Any]:
     return value
 
 
-def load_network(path: Path) -> tuple[UNet, Contract]:
+def load_network(path: Path) -> tuple[Network, Contract]:
     """Rebuild the network of a checkpoint, in evaluation mode on the CPU, and its contract.
 
     Raises:
@@ -86,8 +88,7 @@ def load_network(path: Path) -> tuple[UNet, Contract]:
     """
     value = load(path)
     contract = Contract.from_json(value["contract"])
-    config = UNetConfig(**value["network"])
-    network = UNet(config, len(contract.classes), contract.preprocessing)
+    network = build(_shape(value), len(contract.classes), contract.preprocessing)
     try:
         network.load_state_dict(value["weights"])
     except RuntimeError as error:
@@ -107,18 +108,18 @@ def load_config(path: Path) -> TrainConfig:
     return TrainConfig(**config, preprocessing=preprocessing, augment=augment)
 
 
-def preset(path: Path) -> str:
+def preset_of(path: Path) -> str:
     """Return the name of the preset that a checkpoint's network has.
 
     Raises:
         ModelError: As `load`.
         InputError: It has none of them.
     """
-    config = UNetConfig(**load(path)["network"])
+    shape = _shape(load(path))
     for name, known in PRESETS.items():
-        if config == known:
+        if shape.architecture == known.architecture and _config(shape) == _config(known):
             return name
-    raise InputError(f"{path}: its network is none of {', '.join(PRESETS)} but {config}: choose another --init")
+    raise InputError(f"{path}: its network is none of {', '.join(PRESETS)} but {_config(shape)}: choose another `init`")
 
 
 def digest(path: Path) -> str:
@@ -137,3 +138,12 @@ def digest(path: Path) -> str:
 def find(run: Path) -> Path:
     """Return the checkpoint that a run's folder or a checkpoint's own path stands for: the best one."""
     return run / BEST if run.is_dir() else run
+
+
+def _shape(value: dict[str, Any]) -> Preset:
+    """Return the shape of a checkpoint's network; the first checkpoints named no architecture, there was one."""
+    return Preset(value.get("architecture", "unet"), value["network"])
+
+
+def _config(preset: Preset) -> Any:
+    return architecture(preset.architecture).Config(**preset.options)

@@ -17,7 +17,8 @@ from cookseg.runtime.terminal import console, params
 from cookseg.training import STARTER
 from cookseg.training import options as config_file
 from cookseg.training.augment import AugmentConfig
-from cookseg.training.config import PRESETS, Precision, TrainConfig, default_epochs
+from cookseg.training.config import Precision, TrainConfig, default_epochs
+from cookseg.training.models import PRESETS
 
 FLIPS = {"both": (0.5, 0.5), "horizontal": (0.5, 0.0), "none": (0.0, 0.0)}
 """Probabilities of a horizontal and of a vertical flip."""
@@ -168,7 +169,7 @@ def main(
     start = checkpoint.find(options["init"]) if options["init"] else None
     options["init"] = checkpoint.digest(start) if start else ""
     if start and ctx.get_parameter_source("model") is ParameterSource.DEFAULT:
-        options["model"] = checkpoint.preset(start)
+        options["model"] = checkpoint.preset_of(start)
     teacher = checkpoint.find(options["teacher"]) if options["teacher"] else None
     options["teacher"] = checkpoint.digest(teacher) if teacher else ""
     stored = None
@@ -176,7 +177,7 @@ def main(
         start, layout = run / checkpoint.LAST, runs.trained_on(run)[1]
         stored = checkpoint.load_config(start)
         teacher = run / checkpoint.TEACHER if stored.teacher else None
-    with distributed.joined(device) as rank:
+    with distributed.process_group(device) as rank:
         if check and rank == 0:
             require_sound(data, layout)
         found = runs.Data.find(data, layout)

@@ -7,37 +7,11 @@ from typing import Literal, get_args
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.model.contract import Preprocessing
 from cookseg.training.augment import AugmentConfig
+from cookseg.training.models import PRESETS
 
 Precision = Literal["auto", "float32"]
-ANSWERS = ("classes", "scores", "confidence", "logits")
+HEAD_OUTPUTS = ("classes", "scores", "confidence", "logits")
 """What a network gives: class map, probabilities times 255, the largest of them, and the logits of the softmax."""
-
-
-@dataclass(frozen=True)
-class UNetConfig:
-    """Shape of a U-Net.
-
-    Attributes:
-        widths: Channels of each stage from the finest to the coarsest; each stage halves the resolution.
-        stem: Stride of the first convolution; the finest stage works at 1/stem of the input's resolution.
-        transposed: Whether the decoder up-samples by 2x2 transposed convolutions, as the paper does, or bilinearly.
-    """
-
-    widths: tuple[int, ...]
-    stem: int = 1
-    transposed: bool = False
-
-
-PRESETS = {
-    # the paper's, padded and with batch norm: 31 M parameters
-    "classic": UNetConfig(widths=(64, 128, 256, 512, 1024), transposed=True),
-    # full-resolution stages cost most: there are none
-    "edge": UNetConfig(widths=(16, 32, 64, 128, 256), stem=2),
-    # nor any at half of it, which pays for width: dense convolutions of 32 channels and more fill a processor's vectors
-    "edge-s": UNetConfig(widths=(32, 64, 128, 256), stem=4),
-    "edge-m": UNetConfig(widths=(48, 96, 192, 384), stem=4),
-    "edge-l": UNetConfig(widths=(64, 128, 256, 512), stem=4),
-}
 
 
 @dataclass(frozen=True)
@@ -45,13 +19,13 @@ class TrainConfig:
     """How to train.
 
     Attributes:
-        model: A name of `PRESETS`.
+        model: A name of `cookseg.training.models.PRESETS`.
         epochs: Times that the training set is seen.
         batch: Frames per step, of all processes together.
         lr: Peak learning rate.
         weight_decay: Decoupled weight decay of the kernels of convolutions.
         warmup: Share of the steps over which the learning rate rises to its peak; a cosine to 0 follows.
-        average: Decay of the exponential moving average of the weights that is evaluated and kept.
+        ema_decay: Decay of the exponential moving average of the weights that is evaluated and kept.
         val_every: Epochs between validations; a run of more than 100 validations has 100.
         patience: Epochs without a better validation mIoU after which the run ends; 0 never ends it early.
         seed: Seeds weights, order and augmentation.
@@ -70,7 +44,7 @@ class TrainConfig:
     lr: float = 2e-3
     weight_decay: float = 0.1
     warmup: float = 0.05
-    average: float = 0.998
+    ema_decay: float = 0.998
     val_every: int = 1
     patience: int = 0
     seed: int = 0
@@ -92,8 +66,8 @@ class TrainConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be {smallest} or more")
         if not (0 < self.lr < math.inf and self.weight_decay >= 0):
             raise InputError(f"lr is {self.lr} and weight_decay {self.weight_decay}; they must be positive numbers")
-        if not (0 <= self.warmup < 1 and 0 <= self.average < 1):
-            raise InputError(f"warmup is {self.warmup} and average {self.average}; both must be in 0 to 1")
+        if not (0 <= self.warmup < 1 and 0 <= self.ema_decay < 1):
+            raise InputError(f"warmup is {self.warmup} and ema_decay {self.ema_decay}; both must be in 0 to 1")
         height, width = self.preprocessing.height, self.preprocessing.width
         if self.crop and (self.crop[0] > height or self.crop[1] > width):
             raise InputError(

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.model.contract import Contract
 from cookseg.training import checkpoint, distributed
-from cookseg.training.models.unet import UNet
+from cookseg.training.models.network import Network
 
 
 class Teacher(nn.Module):
     """A trained network, which stays as it is, and answers for the frames of another one."""
 
-    def __init__(self, network: UNet, contract: Contract, scale: tuple[float, float]) -> None:
+    def __init__(self, network: Network, contract: Contract, scale: tuple[float, float]) -> None:
         """Teach by a network and its contract; ``scale`` is its height and width over those of the learner's input."""
         super().__init__()
         self.network, self.contract, self.scale = network.eval().requires_grad_(False), contract, scale
@@ -70,4 +70,4 @@ def divergence(logits: Tensor, answer: Tensor) -> Tensor:
     size = (min(logits.shape[2], answer.shape[2]), min(logits.shape[3], answer.shape[3]))
     logits, answer = (F.adaptive_avg_pool2d(x, size) for x in (logits, answer))
     loss = F.cross_entropy(logits, answer.softmax(1), reduction="sum")
-    return distributed.total(loss) / distributed.total(loss.new_tensor(logits[:, 0].numel()))
+    return distributed.all_reduce_sum(loss) / distributed.all_reduce_sum(loss.new_tensor(logits[:, 0].numel()))

@@ -2,8 +2,8 @@
 
 What depends on the whole batch is summed over the processes: the statistics of the batch norms, the sums in the loss,
 the gradients. So the loss curve is that of one process, but for the order in which floats are added. Each process
-computes the loss of the whole batch, and its gradient through `total` is that of the sum of their losses; the mean over
-processes that `DistributedDataParallel` takes of the gradients therefore is the gradient of the loss itself.
+computes the loss of the whole batch, and its gradient through `all_reduce_sum` is that of the sum of their losses; the
+mean over processes that `DistributedDataParallel` takes of the gradients therefore is the gradient of the loss itself.
 
 In a single process nothing here does anything.
 """
@@ -29,7 +29,7 @@ PATIENCE = timedelta(minutes=30)
 
 
 @contextlib.contextmanager
-def joined(device: str) -> Iterator[int]:
+def process_group(device: str) -> Iterator[int]:
     """Meet the other processes of the run, if torchrun started several; give this one's rank, 0 being the first.
 
     The first one speaks for all: the others' remarks go nowhere, their errors do not.
@@ -84,17 +84,17 @@ def rank() -> int:
     return dist.get_rank() if size() > 1 else 0
 
 
-def share(items: Sequence[T]) -> list[T]:
+def shard(items: Sequence[T]) -> list[T]:
     """Return this process's share of items: all of them if there is no other one."""
     return list(items[rank() :: size()])
 
 
-def total(x: Tensor) -> Tensor:
+def all_reduce_sum(x: Tensor) -> Tensor:
     """Sum a tensor over the processes, to the same bits in each; gradients flow back to all of them."""
-    return x if size() == 1 else _Total.apply(x)  # type: ignore[no-untyped-call]
+    return x if size() == 1 else _AllReduceSum.apply(x)  # type: ignore[no-untyped-call]
 
 
-def widest(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+def all_reduce_minmax(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """Return the least of the lows and the greatest of the highs of all processes, without gradient."""
     if size() == 1:
         return low, high
@@ -105,7 +105,7 @@ def widest(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
 
 def any_of(flag: bool, device: torch.device) -> bool:
     """Return whether a flag is set in any process."""
-    return flag if size() == 1 else bool(total(torch.tensor(int(flag), device=device)))
+    return flag if size() == 1 else bool(all_reduce_sum(torch.tensor(int(flag), device=device)))
 
 
 def require_same(value: Any, what: str) -> None:
@@ -147,10 +147,10 @@ def _batch_norm(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     if not norm.training:
         return nn.BatchNorm2d.forward(norm, x)
     values = x.to(norm.weight.dtype)  # under autocast too: the norm itself computes in float32
-    count = total(values.new_tensor(values[:, 0].numel()))
-    mean = total(values.sum((0, 2, 3))) / count
+    count = all_reduce_sum(values.new_tensor(values[:, 0].numel()))
+    mean = all_reduce_sum(values.sum((0, 2, 3))) / count
     centred = values - mean[:, None, None]
-    variance = total(centred.square().sum((0, 2, 3))) / count  # after the mean: E[x²] - E[x]² would cancel
+    variance = all_reduce_sum(centred.square().sum((0, 2, 3))) / count  # after the mean: E[x²] - E[x]² would cancel
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
@@ -162,7 +162,7 @@ def _batch_norm(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     return torch.addcmul(norm.bias[:, None, None], centred, scale[:, None, None]).to(x.dtype)
 
 
-class _Total(torch.autograd.Function):
+class _AllReduceSum(torch.autograd.Function):
     """A sum over processes, whose gradient is the sum of their gradients."""
 
     @staticmethod
@@ -173,7 +173,7 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def backward(_: Any, *gradients: Tensor) -> Tensor:
-        return _Total.forward(None, gradients[0])
+        return _AllReduceSum.forward(None, gradients[0])
 
 
 def _take_gpu(number: int) -> None:

@@ -72,7 +72,7 @@ class _CrossEntropyAndDice(torch.autograd.Function):
         overlap = right.new_zeros(classes).index_add(0, index.flatten(), right.flatten())
         count = torch.bincount(truth.flatten(), minlength=IGNORE + 1)[:classes]
         sums = (entropy, weight.sum(), overlap, probability.sum((0, 2, 3)), count)
-        entropy, total_weight, overlap, mass, count = (distributed.total(x) for x in sums)
+        entropy, total_weight, overlap, mass, count = (distributed.all_reduce_sum(x) for x in sums)
         size = mass + count + 1  # the 1 keeps the gradient finite for a handful of pixels
         dice = (2 * overlap + 1) / size
         occurs = (count > 0).to(size.dtype)

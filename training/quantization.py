@@ -31,7 +31,7 @@ def round_weights(weight: Tensor) -> Tensor:
 
 def round_activations(x: Tensor) -> Tensor:
     """Round a tensor to 8 bits over its own range, which holds 0; there is no state that a resumed run would lack."""
-    low, high = distributed.widest(*torch.aminmax(x.detach()))
+    low, high = distributed.all_reduce_minmax(*torch.aminmax(x.detach()))
     low, high = low.clamp(max=0), high.clamp(min=0)
     scale = ((high - low) / 255).clamp(min=1e-8)
     zero = (-low / scale).round().to(torch.int32)

@@ -27,7 +27,7 @@ from cookseg.runtime.terminal import bars, console
 from cookseg.training import checkpoint, distributed
 from cookseg.training.config import TrainConfig
 from cookseg.training.distillation import Teacher
-from cookseg.training.models.unet import UNet
+from cookseg.training.models.network import Network
 from cookseg.training.report import Reporter
 from cookseg.training.samples import class_shares, fit_sample, memory_mapped
 from cookseg.training.trainer import TorchEngine, Trainer
@@ -262,7 +262,7 @@ def _status(trainer: Trainer) -> str:
     return "  ".join(parts)
 
 
-def _initial(path: Path, wanted: UNet, contract: Contract) -> UNet:
+def _initial(path: Path, wanted: Network, contract: Contract) -> Network:
     """Return the network of a checkpoint, if its weights fit the wanted one."""
     network, theirs = checkpoint.load_network(path)
     if len(theirs.classes) != len(contract.classes):

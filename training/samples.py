@@ -119,7 +119,7 @@ class Batches(Iterable[list[Key]]):
                     epoch = position // self.examples
                     order = np.random.default_rng([self.seed, epoch]).permutation(self.examples)
                 keys.append((epoch, int(order[position % self.examples])))
-            yield distributed.share(keys)
+            yield distributed.shard(keys)
 
 
 def class_shares(samples: Sequence[Sample], classes: int) -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Pace:
+class Throughput:
     """A clock of the steps since the last validation: validations and checkpoints are not counted.
 
     A step ends when its loss is known, which a GPU, too, then has computed; so time is attributed where it was spent.

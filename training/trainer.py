@@ -29,14 +29,15 @@ from cookseg.runtime.scoring.dataset import Sample
 from cookseg.runtime.scoring.evaluation import evaluate
 from cookseg.runtime.scoring.metrics import ConfusionMatrix
 from cookseg.training import checkpoint, distributed
-from cookseg.training.config import PRESETS, TrainConfig
+from cookseg.training.config import TrainConfig
 from cookseg.training.distillation import Teacher, divergence
 from cookseg.training.loss import SegmentationLoss, class_weights
-from cookseg.training.models.unet import Answer, UNet
+from cookseg.training.models import PRESETS, build
+from cookseg.training.models.network import InferenceHead, Network
 from cookseg.training.optimizer import optimizers
 from cookseg.training.quantization import simulate_int8
 from cookseg.training.samples import Batches, TrainingSet, class_shares
-from cookseg.training.throughput import Pace
+from cookseg.training.throughput import Throughput
 
 SECONDS_BETWEEN_SAVES = 15
 """A run that is killed loses no more than this, and one epoch; small sets have several epochs a second."""
@@ -45,9 +46,9 @@ SECONDS_BETWEEN_SAVES = 15
 class TorchEngine:
     """Computes a network with torch, as `cookseg.runtime.model.engine.Engine` does with onnxruntime."""
 
-    def __init__(self, network: UNet) -> None:
+    def __init__(self, network: Network) -> None:
         """Wrap a network; it is used on the device where it is, in evaluation mode."""
-        self.answer = Answer(network).eval()
+        self.answer = InferenceHead(network).eval()
         self.device = next(network.parameters()).device
 
     @torch.inference_mode()
@@ -65,7 +66,7 @@ class Progress:
         step: Steps done.
         losses: Loss of each step since the last validation.
         history: One row per validation: epoch, step, lr, train_loss, val_miou and val_iou_<class> of each class, and
-            `Pace.figures`, which alone are not the same in another run of the same configuration.
+            `Throughput.figures`, which alone are not the same in another run of the same configuration.
         best_epoch: Epoch of the best validation mIoU, -1 before the first.
     """
 
@@ -98,10 +99,10 @@ class Trainer:
         self.device = torch.device(device)
         self.teacher = teacher.to(self.device) if teacher else None
         self.samples = TrainingSet(samples, config.augment, config.seed, config.crop)
-        self.network = UNet(PRESETS[config.model], len(contract.classes), contract.preprocessing)
+        self.network = build(PRESETS[config.model], len(contract.classes), contract.preprocessing)
         self.network.to(self.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-        self.averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(config.average), use_buffers=True)
+        self.averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(config.ema_decay), use_buffers=True)
         if config.qat:
             simulate_int8(self.network)  # the average stays a plain network
         self.parallel = distributed.parallel(self.network)
@@ -110,7 +111,7 @@ class Trainer:
         self.optimizers = optimizers(self.network, config, self.dtype)
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
         self.progress = Progress()
-        self.pace = Pace()
+        self.throughput = Throughput()
         self._best: torch.nn.Module | None = None  # better than what is on disk
         self._saved = time.monotonic()
         self.steps = math.ceil(config.epochs * len(samples) / config.batch)
@@ -129,9 +130,9 @@ class Trainer:
         """
         if self.finished:
             return
-        for frames, truth in self.pace.batches(self.batches(range(self.progress.step, self.steps), workers)):
+        for frames, truth in self.throughput.batches(self.batches(range(self.progress.step, self.steps), workers)):
             rate = self.config.learning_rate(self.progress.step, self.steps)
-            with self.pace.step(self.config.batch):
+            with self.throughput.step(self.config.batch):
                 loss = self.step(frames, truth, rate)
             self.progress.step += 1
             self.progress.losses.append(_finite(loss, self.progress.step, rate))
@@ -223,7 +224,7 @@ class Trainer:
         checkpoint.save(run / checkpoint.LAST, self.contract, self.averaged.module, **state)
         self._saved = time.monotonic()
 
-    def start_from(self, network: UNet) -> None:
+    def start_from(self, network: Network) -> None:
         """Take over the weights of a network of the same shape."""
         for module in (self.network, self.averaged.module):
             module.load_state_dict(network.state_dict())
@@ -241,9 +242,9 @@ class Trainer:
 
     def _validate(self) -> None:
         """Evaluate the averaged weights at the network's resolution; keep them if they are the best so far."""
-        segmenter = Segmenter(self.contract, TorchEngine(cast(UNet, self.averaged.module)))
-        counts = torch.from_numpy(evaluate(segmenter, distributed.share(self.val)).counts)
-        matrix = ConfusionMatrix.of(distributed.total(counts.to(self.device)).cpu().numpy())
+        segmenter = Segmenter(self.contract, TorchEngine(cast(Network, self.averaged.module)))
+        counts = torch.from_numpy(evaluate(segmenter, distributed.shard(self.val)).counts)
+        matrix = ConfusionMatrix.of(distributed.all_reduce_sum(counts.to(self.device)).cpu().numpy())
         best = self.progress.best_miou
         row = {
             "epoch": round(self.epoch, 3),
@@ -254,9 +255,9 @@ class Trainer:
         }
         ious = zip(self.contract.classes.names, matrix.scores(), strict=True)
         row |= {f"val_iou_{name}": scores.iou for name, scores in ious}
-        self.progress.history.append(row | self.pace.figures())
+        self.progress.history.append(row | self.throughput.figures())
         self.progress.losses = []
-        self.pace.reset()
+        self.throughput.reset()
         if (matrix.mean_iou or 0.0) > best:
             self.progress.best_epoch = row["epoch"]
             self._best = copy.deepcopy(self.averaged.module)

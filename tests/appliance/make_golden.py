@@ -17,7 +17,7 @@ from cookseg.runtime.imaging.png import write_png
 from cookseg.runtime.model.contract import COOKING
 from cookseg.runtime.terminal.cli import main as cook_infer
 from cookseg.training.cli import main as cook_train
-from cookseg.training.config import PRESETS, UNetConfig
+from cookseg.training.models import PRESETS, Preset
 
 GOLDEN = Path(__file__).parent / "golden"
 SIZES = {"train": (96, 128), "val": (96, 128), "test": (135, 181)}  # test frames are of no round size
@@ -36,7 +36,7 @@ def make(work):
             frame, class_map = render(session, 0.4, size)
             write_png(work / split / "images" / f"{session.name}.png", frame)
             write_png(work / split / "masks" / f"{session.name}.png", colorize(class_map, COOKING))
-    PRESETS["edge"] = UNetConfig(widths=(8, 16, 32), stem=2)
+    PRESETS["edge"] = Preset("unet", {"widths": (8, 16, 32), "stem": 2})
     run(cook_train, work, "-o", work / "run", "--imgsz", "128x96", "--epochs", 250, "--batch", 4, "--lr", 0.01)
     shutil.rmtree(GOLDEN, ignore_errors=True)
     run(cook_export, work / "run", "-o", GOLDEN / "model.onnx")

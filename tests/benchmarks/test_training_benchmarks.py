@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from cookseg.benchmarks import camvid, training_speed
 from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.model.engine import OnnxEngine
-from cookseg.training.config import PRESETS, UNetConfig
+from cookseg.training.models import PRESETS, Preset
 
 pytestmark = pytest.mark.integration
 
@@ -31,7 +31,7 @@ def frames(tmp_path):
 
 
 def test_camvid_trains_exports_evaluates_and_times_and_does_nothing_twice(frames, tmp_path, monkeypatch):
-    monkeypatch.setitem(PRESETS, "classic", UNetConfig((8, 16), transposed=True))
+    monkeypatch.setitem(PRESETS, "classic", Preset("unet", {"widths": (8, 16), "transposed": True}))
     monkeypatch.setitem(camvid.RECIPES, "edge-s", "--imgsz 96x72 --workers 0")
     arguments = [str(frames), "-o", str(tmp_path / "out"), "--model", "edge-s", "--epochs", "1", "--json"]
     first = CliRunner().invoke(camvid.main, arguments, catch_exceptions=False)
@@ -51,7 +51,7 @@ def test_camvid_trains_exports_evaluates_and_times_and_does_nothing_twice(frames
 
 
 def test_camvid_fine_tunes_where_the_export_does_not_choose_int8(frames, tmp_path, monkeypatch):
-    monkeypatch.setitem(PRESETS, "classic", UNetConfig((8, 16), transposed=True))
+    monkeypatch.setitem(PRESETS, "classic", Preset("unet", {"widths": (8, 16), "transposed": True}))
     monkeypatch.setitem(camvid.RECIPES, "edge-s", "--imgsz 96x72 --workers 0")
     precisions = iter(["fp32", "int8"])
     monkeypatch.setattr(camvid, "_precision", lambda contract: next(precisions))

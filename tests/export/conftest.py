@@ -9,8 +9,7 @@ from onnx import numpy_helper
 from cookseg.export import check, convert, graph
 from cookseg.runtime.model.contract import Contract, Preprocessing
 from cookseg.runtime.model.engine import OUTPUTS
-from cookseg.training.config import UNetConfig
-from cookseg.training.models.unet import UNet
+from cookseg.training.models.unet import UNet, UNetConfig
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@
 """
 
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from unittest import mock
 
@@ -14,9 +14,10 @@ import torch
 from cookseg.runtime.model.contract import COOKING, IGNORE, Contract, Preprocessing
 from cookseg.runtime.scoring.dataset import Sample
 from cookseg.training import distributed
-from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
+from cookseg.training.config import TrainConfig
 from cookseg.training.distillation import Teacher
-from cookseg.training.models.unet import UNet
+from cookseg.training.models import PRESETS, Preset
+from cookseg.training.models.unet import UNet, UNetConfig
 from cookseg.training.trainer import Trainer
 
 CONFIG = TrainConfig(epochs=4, batch=5, seed=1, precision="float32", preprocessing=Preprocessing(32, 32))
@@ -42,7 +43,7 @@ def train(folder, mode=""):
     """
     samples = list(noise(7))
     config = replace(CONFIG, qat=mode == "qat")
-    with mock.patch.dict(PRESETS, edge=TINY):
+    with mock.patch.dict(PRESETS, edge=Preset("unet", asdict(TINY))):
         torch.set_default_dtype(torch.float64)
         contract = Contract(COOKING, config.preprocessing)
         torch.manual_seed(2)
@@ -71,7 +72,7 @@ def train(folder, mode=""):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     target = Path(sys.argv[1])
-    with distributed.joined("cpu") as rank:
+    with distributed.process_group("cpu") as rank:
         result = train(target.parent, *sys.argv[2:])
         if rank == 0:
             torch.save(result, target)

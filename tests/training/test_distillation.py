@@ -4,7 +4,7 @@ import json
 import shutil
 import signal
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -18,9 +18,10 @@ from cookseg.runtime.scoring.dataset import Sample
 from cookseg.training import checkpoint, runs
 from cookseg.training.augment import AugmentConfig
 from cookseg.training.cli import main
-from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
+from cookseg.training.config import TrainConfig
 from cookseg.training.distillation import Teacher, divergence
-from cookseg.training.models.unet import UNet
+from cookseg.training.models import PRESETS, Preset
+from cookseg.training.models.unet import UNet, UNetConfig
 from cookseg.training.trainer import Trainer
 
 TINY = UNetConfig(widths=(8, 16), stem=2)
@@ -110,7 +111,7 @@ class TestTeacher:
 
 def test_a_network_learns_what_no_mask_says(kept, monkeypatch):
     """With a pixel of truth per class, nearly all comes from the teacher, which stays as it is."""
-    monkeypatch.setitem(PRESETS, "edge", TINY)
+    monkeypatch.setitem(PRESETS, "edge", Preset("unet", asdict(TINY)))
     teacher, batch = Teacher.load(kept(CONTRACT), CONTRACT), torch.from_numpy(frames())
     teacher.network.head.weight.mul_(100)  # answers of random weights hardly differ from pixel to pixel
     before = {name: value.clone() for name, value in teacher.state_dict().items()}

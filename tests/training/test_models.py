@@ -8,17 +8,17 @@ from cookseg.export import convert, quantize
 from cookseg.export.check import open_session
 from cookseg.runtime.model.contract import COOKING, Contract, Preprocessing
 from cookseg.runtime.scoring.dataset import Sample
-from cookseg.training.config import PRESETS, TrainConfig
+from cookseg.training.config import TrainConfig
 from cookseg.training.loss import SegmentationLoss
-from cookseg.training.models.unet import UNet
+from cookseg.training.models import PRESETS, build
 from cookseg.training.trainer import Trainer
 
 ODD = Preprocessing(height=45, width=70)  # no multiple of any stride
 
 
-def build(model, spec=ODD, classes=3):
+def seeded(model, spec=ODD, classes=3):
     torch.manual_seed(0)
-    network = UNet(PRESETS[model], classes, spec)
+    network = build(PRESETS[model], classes, spec)
     for module in network.modules():  # as after training: with the initial ones an error in a norm would not show
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.uniform_(-0.1, 0.1)
@@ -42,18 +42,18 @@ class TestEveryModel:
     @pytest.mark.parametrize("classes", [2, 11])
     def test_logits_have_the_size_of_the_frame(self, model, size, classes):
         with torch.inference_mode():
-            logits = build(model, classes=classes)(torch.from_numpy(frames(2, *size)))
+            logits = seeded(model, classes=classes)(torch.from_numpy(frames(2, *size)))
         assert logits.shape == (2, classes, *size)
         assert logits.dtype == torch.float32
         assert logits.isfinite().all()
 
     def test_a_frame_does_not_depend_on_the_others_in_its_batch(self, model):
-        network, batch = build(model), torch.from_numpy(frames(3))
+        network, batch = seeded(model), torch.from_numpy(frames(3))
         with torch.inference_mode():
             torch.testing.assert_close(network(batch)[1:2], network(batch[1:2]), rtol=1e-4, atol=1e-4)
 
     def test_every_weight_learns(self, model):
-        network = build(model).train()
+        network = seeded(model).train()
         truth = torch.from_numpy(frames(2)[..., 0] % 3).long()
         SegmentationLoss(torch.ones(3))(network(torch.from_numpy(frames(2))), truth).backward()
         for name, parameter in network.named_parameters():
@@ -72,7 +72,7 @@ class TestEveryModel:
         assert all(torch.equal(a, b) for a, b in zip(runs[0][1].values(), runs[1][1].values(), strict=True))
 
     def test_its_export_answers_as_it_does(self, model):
-        network, batch = build(model), frames(2)
+        network, batch = seeded(model), frames(2)
         session = open_session(convert.to_onnx(network, Contract(COOKING, ODD)))
         classes, logits = session.run(["classes", "logits"], {"frames": batch})
         with torch.inference_mode():
@@ -81,7 +81,7 @@ class TestEveryModel:
         assert np.array_equal(classes, logits.argmax(1))
 
     def test_all_of_it_can_be_computed_in_int8(self, model):
-        onnx_model = convert.simplify(convert.to_onnx(build(model), Contract(COOKING, ODD)))
+        onnx_model = convert.simplify(convert.to_onnx(seeded(model), Contract(COOKING, ODD)))
         quantizer = quantize.Quantizer(onnx_model, frames(4), quantize.TARGETS["x86"])
         quantized = quantizer.quantized(quantizer.ranges("minmax"))
         makers = {output: node.op_type for node in quantized.graph.node for output in node.output}

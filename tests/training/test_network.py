@@ -15,9 +15,11 @@ from cookseg.runtime.errors import InputError
 from cookseg.runtime.model.contract import IGNORE, Preprocessing
 from cookseg.runtime.scoring.dataset import Sample
 from cookseg.training.augment import AugmentConfig, augment
-from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
+from cookseg.training.config import TrainConfig
 from cookseg.training.loss import SegmentationLoss, class_weights
-from cookseg.training.models.unet import Answer, UNet
+from cookseg.training.models import PRESETS, build
+from cookseg.training.models.network import InferenceHead
+from cookseg.training.models.unet import UNet, UNetConfig
 from cookseg.training.quantization import round_activations, round_weights, simulate_int8
 from cookseg.training.samples import Batches, TrainingSet, fit_sample, memory_mapped
 
@@ -32,7 +34,7 @@ def network(config=TINY, classes=3):
 
 class TestNetwork:
     def test_the_classic_network_is_the_papers(self):
-        parameters = sum(p.numel() for p in UNet(PRESETS["classic"], 3, Preprocessing()).parameters())
+        parameters = sum(p.numel() for p in build(PRESETS["classic"], 3, Preprocessing()).parameters())
         assert round(parameters / 1e6, 1) == 31.0
 
     def test_normalisation_is_the_contracts(self):
@@ -46,7 +48,7 @@ class TestNetwork:
 
     def test_the_answer_is_arg_max_and_scaled_probability(self):
         frames = torch.randint(0, 256, (1, 32, 32, 3), dtype=torch.uint8)
-        classes, scores, confidence, logits = Answer(network())(frames)
+        classes, scores, confidence, logits = InferenceHead(network())(frames)
         assert torch.equal(confidence, scores.amax(1))
         assert classes.dtype == scores.dtype == torch.uint8
         assert torch.equal(classes.long(), logits.argmax(1))

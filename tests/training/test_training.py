@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import cv2
 import numpy as np
@@ -26,9 +26,10 @@ from cookseg.runtime.model.engine import STARTER, OnnxEngine
 from cookseg.runtime.scoring.dataset import Layout, Sample
 from cookseg.training import checkpoint, runs
 from cookseg.training.cli import main
-from cookseg.training.config import PRESETS, TrainConfig, UNetConfig
-from cookseg.training.models.unet import UNet
-from cookseg.training.throughput import Pace
+from cookseg.training.config import TrainConfig
+from cookseg.training.models import PRESETS, Preset
+from cookseg.training.models.unet import UNet, UNetConfig
+from cookseg.training.throughput import Throughput
 from cookseg.training.trainer import Trainer
 
 TINY = UNetConfig(widths=(8, 16), stem=2)
@@ -52,7 +53,7 @@ class TestTrainer:
 
     @pytest.fixture(autouse=True)
     def tiny(self, monkeypatch):
-        monkeypatch.setitem(PRESETS, "edge", TINY)
+        monkeypatch.setitem(PRESETS, "edge", Preset("unet", asdict(TINY)))
 
     def trainer(self, config=None, frames=5):
         rng = np.random.default_rng(0)
@@ -143,7 +144,7 @@ class TestPace:
                 clock[0] += 3
                 yield number
 
-        pace = Pace()
+        pace = Throughput()
         seen = []
         for number in pace.batches(loader()):
             with pace.step(8):

@@ -1,32 +1,41 @@
-"""The U-Net and its presets (Ronneberger, Fischer and Brox, 2015, arXiv:1505.04597), with preprocessing inside.
-
-A model takes frames as a camera gives them and normalises them itself, so that training, evaluation and the exported
-graph cannot disagree about it.
-"""
+"""The U-Net (Ronneberger, Fischer and Brox, 2015, arXiv:1505.04597)."""
 
 import itertools
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cookseg.runtime.model.contract import Preprocessing
-from cookseg.training.config import UNetConfig
+from cookseg.training.models.network import Network
 
 
-class UNet(nn.Module):
+@dataclass(frozen=True)
+class UNetConfig:
+    """Shape of a U-Net.
+
+    Attributes:
+        widths: Channels of each stage from the finest to the coarsest; each stage halves the resolution.
+        stem: Stride of the first convolution; the finest stage works at 1/stem of the input's resolution.
+        transposed: Whether the decoder up-samples by 2x2 transposed convolutions, as the paper does, or bilinearly.
+    """
+
+    widths: tuple[int, ...]
+    stem: int = 1
+    transposed: bool = False
+
+
+class UNet(Network):
     """U-Net for input of any size: the decoder up-samples to the size that the skip really has."""
 
-    mean: Tensor
-    std: Tensor
+    architecture = "unet"
+    Config = UNetConfig
 
     def __init__(self, config: UNetConfig, classes: int, spec: Preprocessing) -> None:
-        """Build the network; ``spec`` gives mean and standard deviation for the normalisation."""
-        super().__init__()
-        self.config = config
+        """Build the network."""
+        super().__init__(config, classes, spec)
         widths = config.widths
-        self.register_buffer("mean", torch.tensor(spec.mean) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(spec.std) * 255, persistent=False)
         if config.stem > 1:
             kernel = 2 * config.stem - 1
             self.stem: nn.Module = _convolution(3, widths[0], kernel, stride=config.stem)
@@ -40,17 +49,9 @@ class UNet(nn.Module):
         self.decoder = nn.ModuleList(_stage(2 * fine, fine) for fine, _ in pairs)
         self.head = nn.Conv2d(widths[0], classes, kernel_size=1)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Map frames (N, H, W, 3) uint8 RGB to logits (N, C, H, W) float32."""
-        return enlarged(self.coarse_logits(frames), frames.shape[1:3])
-
     def coarse_logits(self, frames: Tensor) -> Tensor:
         """Map frames (N, H, W, 3) uint8 RGB to logits (N, C, ceil(H / stem), ceil(W / stem)) float32."""
-        size = frames.shape[1:3]
-        rows = frames.flatten(2).float()  # (N, H, 3 W): onnxruntime is slow where it must repeat three numbers
-        rows = (rows - self.mean.repeat(size[1])) / self.std.repeat(size[1])
-        x = rows.view(frames.shape).permute(0, 3, 1, 2)  # (N, 3, H, W)
-        x = self.stem(x.contiguous(memory_format=torch.channels_last))
+        x = self.stem(self.normalised(frames))
         skips: list[Tensor] = []
         for stage in self.encoder:
             x = stage(x if not skips else F.max_pool2d(x, 2, ceil_mode=True))
@@ -61,34 +62,6 @@ class UNet(nn.Module):
             x = stage(torch.cat([skip, up(x, skip.shape[-2:])], dim=1))
         logits: Tensor = self.head(x).float().contiguous()
         return logits
-
-
-def enlarged(logits: Tensor, size: torch.Size) -> Tensor:
-    """Scale logits (N, C, h, w) to a size (H, W)."""
-    return logits if logits.shape[-2:] == size else F.interpolate(logits, size, mode="bilinear")
-
-
-class Answer(nn.Module):
-    """A network with everything that an exported file can give, `cookseg.training.config.ANSWERS`."""
-
-    def __init__(self, network: UNet) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Map frames (N, H, W, 3) uint8 to classes, scores, confidence and logits.
-
-        Returns:
-            Classes uint8 (N, H, W), probabilities times 255 uint8 (N, C, H, W), the largest of them uint8 (N, H, W),
-            and logits float32 (N, C, H, W), to which a number was added that is the same for all classes of a pixel.
-        """
-        # softmax in parts, because onnxruntime's own is slow where rows are but C long; and what keeps exp from
-        # overflow is subtracted where an edge model's logits are small: interpolated, no logit is above 0 either
-        logits = self.network.coarse_logits(frames)
-        logits = enlarged(logits - logits.amax(1, keepdim=True), frames.shape[1:3])
-        odds = logits.exp()
-        scores = (odds / (odds.sum(1, keepdim=True) / 255) + 0.5).to(torch.uint8)  # rounded, by what truncates
-        return logits.argmax(1).to(torch.uint8), scores, scores.amax(1), logits
 
 
 class _TransposedUp(nn.ConvTranspose2d):
