@@ -1,7 +1,7 @@
 """`cook-bench`: what a model costs on this machine, stage by stage, and beside the code that is usually written."""
 
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,7 @@ import cv2
 from cookseg.benchmarks import latency
 from cookseg.runtime.errors import require_extra
 from cookseg.runtime.imaging.preprocess import decode_frame
-from cookseg.runtime.model.engine import OnnxEngine
 from cookseg.runtime.model.segmenter import Segmenter
-from cookseg.runtime.model.session import Mode
 from cookseg.runtime.results import grid
 from cookseg.runtime.terminal import console, params
 
@@ -49,13 +47,12 @@ def main(
     warmup: int,
     iterations: int,
     run: Path | None,
-    mode: Mode | None,
+    session: params.Session,
     as_json: bool,
-    **options: Any,
 ) -> None:
     """Measure latency from an image file to its mask, by stage and end to end, cold start, memory and processor use."""
-    mode = mode or "latency"
-    engine = OnnxEngine(model, mode=mode, **options)
+    mode = session.mode or "latency"
+    engine = session.engine(model)
     segmenter = Segmenter(engine.contract, engine)
     with tempfile.TemporaryDirectory() as folder:
         path = source or Path(folder, "frame.jpg")
@@ -75,20 +72,20 @@ def main(
         "milliseconds": {stage: asdict(timing) for stage, timing in timings.items()},
         "cold_start_seconds": start.seconds,
         "peak_memory_bytes": start.peak_bytes,
-        "processor_share": {"frames_per_second": _RATE, "share": _shares(model, image, options)},
+        "processor_share": {"frames_per_second": _RATE, "share": _shares(model, image, session)},
     }
     if run is not None:
         value["compared"] = _compare(segmenter, image, run, iterations)
     console.emit_value(as_json, value, lambda: _text(value, timings))
 
 
-def _shares(model: Path, image: bytes, options: dict[str, Any]) -> dict[str, float]:
+def _shares(model: Path, image: bytes, session: params.Session) -> dict[str, float]:
     """Return the share of all cores that each mode takes at a camera's pace."""
     shares = {}
     threads = cv2.getNumThreads()
     for mode in ("latency", "background"):
         cv2.setNumThreads(threads if mode == "latency" else 1)  # as `cook-infer masks` does
-        engine = OnnxEngine(model, mode=mode, **options)
+        engine = replace(session, mode=mode).engine(model)
         shares[mode] = latency.processor_share(Segmenter(engine.contract, engine), image, _RATE, _SECONDS)
     cv2.setNumThreads(threads)
     return shares

@@ -25,7 +25,6 @@ from cookseg.runtime.errors import CheckFailedError, CooksegError, InputError, r
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.model.segmenter import Segmenter
-from cookseg.runtime.model.session import Mode
 from cookseg.runtime.results import grid, listed
 from cookseg.runtime.terminal import console, params
 
@@ -133,9 +132,8 @@ def main(
     predictions: int,
     callers: int,
     plot: Path | None,
-    mode: Mode | None,
+    session: params.Session,
     as_json: bool,
-    **options: Any,
 ) -> None:
     """Predict for long, from several threads at once and with faults in between; exit 3 if anything grows or fails."""
     if not Path("/proc/self/status").exists():
@@ -143,7 +141,8 @@ def main(
     if plot:
         with require_extra("train"):
             from cookseg.benchmarks.plots import draw_soak  # noqa: PLC0415 - the only part that needs matplotlib
-    segmenter = Segmenter.load(model, mode=mode or "throughput", **options)
+    engine = session.engine(model, "throughput")
+    segmenter = Segmenter(engine.contract, engine)
     with tempfile.TemporaryDirectory() as folder, console.only_own_stderr():
         soak = Soak(segmenter, Path(folder), predictions)
         start = time.perf_counter()

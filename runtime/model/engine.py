@@ -41,19 +41,17 @@ class OnnxEngine:
         self,
         model: Path | bytes,
         device: str = "auto",
-        mode: Mode = "latency",
+        mode: Mode | Settings = "latency",
         *,
         public_key: Path | None = None,
-        **changes: Any,
     ) -> None:
         """Load a model.
 
         Args:
             model: Path of an ONNX file, or its bytes.
             device: A name of `session.DEVICES`; ``auto`` is CUDA where it works and the CPU elsewhere.
-            mode: A name of `cookseg.runtime.model.session.MODES`.
+            mode: A name of `cookseg.runtime.model.session.MODES`, or settings of your own.
             public_key: File of the Ed25519 public key (PEM) that the model must be signed for; None takes any model.
-            changes: Settings other than the mode's, by their names in `Settings`; None is the mode's.
 
         Raises:
             ModelError: The file is missing, damaged, not ONNX, has no valid contract, or not the signature asked for.
@@ -68,7 +66,7 @@ class OnnxEngine:
             require_unbroken(source, name)  # before anything else reads it
         require_plain(source, name)
         self._process = os.getpid()
-        self.settings = Settings.of(mode, **changes)
+        self.settings = Settings.of(mode)
         self.device, self.reason, self._session = open_session(source, name, device, self.settings)
         self.contract = _contract(self._session, name)
         if not is_sealed(source):

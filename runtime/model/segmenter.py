@@ -8,7 +8,7 @@ import functools
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import cv2
 import numpy as np
@@ -18,9 +18,10 @@ from cookseg.runtime.imaging.frame import Frame, Size
 from cookseg.runtime.imaging.images import UInt8Array
 from cookseg.runtime.imaging.masks import colorize
 from cookseg.runtime.imaging.preprocess import fit, fitted_size, read_frame
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import Contract
 from cookseg.runtime.model.engine import Engine, OnnxEngine
-from cookseg.runtime.model.session import Mode
+from cookseg.runtime.model.session import Mode, Settings
 
 Upsample = Literal["smooth", "nearest"]
 
@@ -68,15 +69,15 @@ class Segmenter:
         self._buffers = threading.local()
 
     @classmethod
+    @checked_keywords
     def load(
         cls,
         model: Path | str,
         device: str = "auto",
-        mode: Mode = "latency",
+        mode: Mode | Settings = "latency",
         *,
         upsample: Upsample = "smooth",
         public_key: Path | None = None,
-        **settings: Any,
     ) -> Self:
         """Load a model that `cook-export` made.
 
@@ -85,17 +86,16 @@ class Segmenter:
             device: ``auto``, ``cpu``, ``cuda``, ``tensorrt``, ``openvino``, ``coreml``, ``directml``, or the
                 name of another of onnxruntime's execution providers.
             mode: What to be good at: ``latency`` of a frame, ``throughput`` of calls from several threads, or
-                ``background``, which leaves processor and memory to others.
+                ``background``, which leaves processor and memory to others; or `Settings` of your own.
             upsample: How masks get a frame's size: ``smooth`` scales scores, ``nearest`` class indices.
             public_key: File of the Ed25519 public key (PEM) that the model must be signed for; None takes any model.
-            settings: Other than the mode's, by their names in `cookseg.runtime.model.session.Settings`.
 
         Raises:
             ModelError: The file is missing, damaged or not cookseg's, or lacks the signature asked for.
             DeviceError: The device is not available or would not be used.
             MissingExtraError: onnxruntime is not installed.
         """
-        engine = OnnxEngine(Path(model), device, mode, public_key=public_key, **settings)
+        engine = OnnxEngine(Path(model), device, mode, public_key=public_key)
         return cls(engine.contract, engine, upsample)
 
     def predict(self, frame: UInt8Array | Frame | Path | str) -> Segmentation:

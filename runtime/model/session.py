@@ -6,10 +6,11 @@ what it chose and why, and fewer bits have to be asked for.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from cookseg.runtime.errors import CooksegError, DeviceError, MissingExtraError, ModelError
+from cookseg.runtime.errors import CooksegError, DeviceError, InputError, MissingExtraError, ModelError
+from cookseg.runtime.keywords import checked_keywords
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -24,9 +25,12 @@ PROVIDERS = {
 DEVICES = ("auto", *PROVIDERS)
 """Names of devices; any other execution provider has its own name, such as QNNExecutionProvider."""
 
+MOST_THREADS = 1024
+
 Mode = Literal["latency", "throughput", "background"]
 
 
+@checked_keywords
 @dataclass(frozen=True)
 class Settings:
     """How a session uses the machine.
@@ -44,10 +48,25 @@ class Settings:
     arena: bool = True
     reduced_precision: bool = False
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.threads, int) or isinstance(self.threads, bool) or not 0 <= self.threads <= MOST_THREADS:
+            raise InputError(f"`threads={self.threads!r}`: give a whole number, 0 for one thread per core")
+        for name in ("spinning", "arena", "reduced_precision"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise InputError(f"`{name}={value!r}`: give True or False")
+
     @classmethod
-    def of(cls, mode: Mode, **changes: Any) -> "Settings":
-        """Return the settings of a mode, with changes where they are not None."""
-        return replace(MODES[mode], **{name: value for name, value in changes.items() if value is not None})
+    def of(cls, mode: "Mode | Settings") -> "Settings":
+        """Return the settings of a mode, or settings as they are.
+
+        Raises:
+            InputError: There is no such mode.
+        """
+        if isinstance(mode, Settings):
+            return mode
+        if mode not in MODES:
+            raise InputError(f"`mode={mode!r}`: give one of {', '.join(MODES)}, or Settings(...)")
+        return MODES[mode]
 
 
 MODES: dict[Mode, Settings] = {

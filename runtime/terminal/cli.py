@@ -79,22 +79,21 @@ def masks(
     model: Path,
     output: Path,
     upsample: Upsample,
-    mode: Mode | None,
+    session: params.Session,
     as_json: bool,
-    **options: Any,
+    **pictures: Any,
 ) -> None:
     """Write a colour mask of each image, at the image's own size.
 
     A SOURCE is an image, a folder (searched with its sub-folders, which are kept) or a quoted glob.
     """
-    pictures = {name: options.pop(name) for name in ("png", "overlay", "index", "confidence")}
     outputs = Outputs(output, **pictures)
     jobs = plan(sources, outputs)
-    mode = mode or ("throughput" if len(jobs) > 1 else "latency")
+    mode = session.mode or ("throughput" if len(jobs) > 1 else "latency")
     workers = (os.cpu_count() or 1) if mode == "throughput" else 1
     if mode != "latency":
         cv2.setNumThreads(1)  # the cores have other things to do
-    segmenter = _load(model, mode, upsample=upsample, **options)
+    segmenter = _load(model, session, upsample, mode)
     failures: dict[str, str] = {}
     work = in_one_folder(output, process(segmenter, jobs, outputs, workers))
     with console.only_own_stderr(), console.progress(work, "masks", len(jobs)) as results:
@@ -124,14 +123,14 @@ def evaluate_command(
     split: str,
     csv_path: Path | None,
     layout: Layout,
-    mode: Mode | None,
+    session: params.Session,
     as_json: bool,
-    **options: Any,
+    upsample: Upsample,
 ) -> None:
     """Accuracy, precision, recall, F1 and IoU of each class, at the resolution of the ground truth."""
     classes = load_classes(data)
     pairs = list_pairs(data, split, layout)
-    segmenter = _load(model, mode or "latency", **options)
+    segmenter = _load(model, session, upsample)
     require_same_classes(segmenter.contract.classes, classes)
     off_colors: list[int] = []
 
@@ -175,12 +174,12 @@ def info(model: Path, as_json: bool) -> None:
 @_agreement_option
 @params.session_options
 @params.json_option
-def selftest(model: Path, min_agreement: float, mode: Mode | None, as_json: bool, **options: Any) -> None:
+def selftest(model: Path, min_agreement: float, session: params.Session, as_json: bool) -> None:
     """Prove that a model gives the right answer on this device.
 
     It carries a few frames with the class maps that it gave them when it was exported; exit 3 if these differ.
     """
-    engine = OnnxEngine(model, mode=mode or "latency", **options)
+    engine = session.engine(model)
     outcomes = run_selftest(engine)
     names = engine.contract.classes.names
     changes = [
@@ -249,10 +248,10 @@ def status(folder: Path, as_json: bool) -> None:
         raise CheckFailedError(current["fault"] if current else f"{folder}: no model is installed")
 
 
-def _load(model: Path, mode: Mode, upsample: Upsample = "smooth", **options: Any) -> Segmenter:
+def _load(model: Path, session: params.Session, upsample: Upsample, mode: Mode = "latency") -> Segmenter:
     if click.get_current_context().get_parameter_source("model") is ParameterSource.DEFAULT:
         console.note("model: the starter, which was trained on synthetic scenes only; -m takes your own")
-    engine = OnnxEngine(model, mode=mode, **options)
+    engine = session.engine(model, mode)
     console.note(f"device: {engine.device} ({engine.reason})")
     return Segmenter(engine.contract, engine, upsample)
 

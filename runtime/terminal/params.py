@@ -2,14 +2,15 @@
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from cookseg.runtime.model.engine import STARTER
-from cookseg.runtime.model.session import DEVICES, MODES
+from cookseg.runtime.model.engine import STARTER, OnnxEngine
+from cookseg.runtime.model.session import DEVICES, MODES, Mode, Settings
 from cookseg.runtime.scoring.dataset import Layout
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,8 +85,41 @@ device_option = click.option(
 )
 
 
+@dataclass(frozen=True)
+class Session:
+    """On what, and how, a model is to run, as it was asked for.
+
+    Attributes:
+        device: A name of `DEVICES`, or of another of onnxruntime's execution providers.
+        mode: A name of `MODES`, or None where it was not said.
+        changes: Fields of `Settings` that were said apart from the mode.
+        public_key: File of the key that the model must be signed for, or None.
+    """
+
+    device: str
+    mode: Mode | None
+    changes: Mapping[str, Any]
+    public_key: Path | None
+
+    def settings(self, mode: Mode) -> Settings:
+        """Return the settings asked for, with a mode where none was."""
+        return replace(MODES[self.mode or mode], **self.changes)
+
+    def engine(self, model: Path, mode: Mode = "latency") -> OnnxEngine:
+        """Load a model, with a mode where none was asked for."""
+        return OnnxEngine(model, self.device, self.settings(mode), public_key=self.public_key)
+
+
 def session_options(command: F) -> F:
-    """Add the options that say on what, and how, a model runs: arguments of `OnnxEngine` by their names."""
+    """Add the options that say on what, and how, a model runs; the command gets one `session` argument."""
+
+    @functools.wraps(command)  # with click's own options, which stand on the function
+    def gather(*args: Any, **options: Any) -> Any:
+        names = ("threads", "spinning", "arena", "reduced_precision")
+        changes = {name: value for name in names if (value := options.pop(name)) is not None}
+        session = Session(options.pop("device"), options.pop("mode"), changes, options.pop("public_key"))
+        return command(*args, session=session, **options)
+
     for option in (
         signature_option,
         click.option(
@@ -104,8 +138,8 @@ def session_options(command: F) -> F:
         ),
         device_option,
     ):
-        command = option(command)
-    return command
+        gather = option(gather)
+    return gather  # type: ignore[return-value]  # click reads the options off the function
 
 
 def layout_options(command: F) -> F:

@@ -16,6 +16,7 @@ import pytest
 
 from cookseg.runtime import STARTER, ModelError, Segmenter, read_image
 from cookseg.runtime.model.contract import COOKING
+from cookseg.runtime.model.session import Settings
 
 GOLDEN = Path(__file__).parent / "golden"
 FRAMES = sorted((GOLDEN / "frames").iterdir())
@@ -206,13 +207,13 @@ def checksum(segmenter):
 
 
 def load_and_predict():
-    return checksum(Segmenter.load(GOLDEN / "model.onnx", device="cpu", threads=2))
+    return checksum(Segmenter.load(GOLDEN / "model.onnx", device="cpu", mode=Settings(threads=2)))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # threads are the point; Python 3.12 warns of them
 def test_a_fork_is_told_to_load_the_model_again():
-    segmenter = Segmenter.load(GOLDEN / "model.onnx", device="cpu", threads=2)
+    segmenter = Segmenter.load(GOLDEN / "model.onnx", device="cpu", mode=Settings(threads=2))
     expected = checksum(segmenter)
     said = said_by_a_fork(lambda: checksum(segmenter))
     assert said.startswith("CooksegError: this model was loaded before the process was forked: load it again")

@@ -4,6 +4,7 @@ A stand-in records what onnxruntime is given; what it does with it is seen with 
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,9 +12,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from cookseg.runtime.errors import InputError
 from cookseg.runtime.model import session
 from cookseg.runtime.model.engine import OnnxEngine
+from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.model.session import MODES, Settings, open_session
+from cookseg.runtime.terminal.params import Session
 
 MODEL = Path(__file__).parents[2] / "appliance/golden/model.onnx"
 
@@ -68,9 +72,31 @@ def test_what_a_mode_means(opened, mode, threads, spinning, arena):
 
 
 def test_each_setting_of_a_mode_can_be_changed_alone():
-    assert Settings.of("background", threads=3, spinning=None) == Settings(threads=3, arena=False)
-    assert Settings.of("latency", spinning=True, arena=False) == Settings(spinning=True, arena=False)
-    assert Settings.of("throughput") == MODES["throughput"]
+    asked = Session("cpu", None, {"threads": 3, "reduced_precision": False}, None)
+    assert asked.settings("background") == Settings(threads=3, arena=False)
+    assert replace(asked, mode="latency", changes={"spinning": True}).settings("background") == Settings(spinning=True)
+    assert Settings.of(Settings(threads=2)) == Settings(threads=2)
+
+
+@pytest.mark.parametrize("mode", ["fast", "", None, 3])
+def test_a_mode_that_is_not_there_is_named_with_those_that_are(mode):
+    with pytest.raises(InputError, match="latency, throughput, background"):
+        OnnxEngine(MODEL, "cpu", mode)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"threads": "two"}, {"threads": -1}, {"threads": True}, {"threads": 10**9}, {"spinning": 1}, {"arena": "no"}],
+)
+def test_settings_of_another_type_are_named(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        Settings(**wrong)
+
+
+@pytest.mark.parametrize("call", [lambda: Settings(thread=2), lambda: Segmenter.load(MODEL, threads=2)])
+def test_a_wrong_keyword_is_answered_with_the_right_ones(call):
+    with pytest.raises(TypeError, match=r"has no argument 'threads?'.* (arena|upsample)"):
+        call()
 
 
 @pytest.mark.parametrize("mode", MODES)

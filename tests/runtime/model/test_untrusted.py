@@ -21,6 +21,7 @@ from cookseg.runtime.errors import CooksegError, InputError, ModelError
 from cookseg.runtime.model.engine import OnnxEngine
 from cookseg.runtime.model.seal import seal
 from cookseg.runtime.model.selftest import selftest
+from cookseg.runtime.model.session import Settings
 from cookseg.runtime.model.structure import require_plain
 from cookseg.runtime.terminal.cli import main as cook_infer
 
@@ -56,7 +57,7 @@ def mutant(content, seed):
 def attempt(content, frame):
     """Load, self-test and run a model; return what became of it."""
     try:
-        engine = OnnxEngine(content, "cpu", threads=1)
+        engine = OnnxEngine(content, "cpu", Settings(threads=1))
         selftest(engine)
         engine(frame)
     except CooksegError as error:
