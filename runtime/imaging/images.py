@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from cookseg.runtime.errors import ImageError, InputError, MaskError
 from cookseg.runtime.files import read_regular
-from cookseg.runtime.imaging import containers, tiff
+from cookseg.runtime.imaging import containers, jpeg, tiff
 from cookseg.runtime.imaging.containers import AGAIN, container
 from cookseg.runtime.imaging.limits import MAX_BYTES
 
@@ -105,8 +105,8 @@ def _stored_values(data: bytes, path: str, indices: bool) -> UInt8Array:
     if kind == "PNG":
         pixels = _stored_grey(pixels, bits=data[24], color_type=data[25])
     elif kind == "TIFF":
-        tags = tiff.tiff_tags(data)
-        if tags.get(tiff.PHOTOMETRIC) == 0 or tags.get(tiff.BITS_PER_SAMPLE, 1) < 8:
+        stored = tiff.read_tiff_header(data)
+        if stored.white_is_zero or stored.bits < 8:
             raise MaskError(f"{path} is a TIFF of fewer than 8 bits or with white as 0: {_AS_PNG}")
     if pixels.ndim == 3:
         return _narrowed(pixels)
@@ -182,7 +182,7 @@ def _imdecode(data: bytes, flags: int) -> _Decoded:
 
 
 def _decode_jpeg(data: bytes, flags: int) -> _Decoded:
-    end, sequential = containers.check_jpeg(data)
+    end, sequential = jpeg.check_jpeg(data)
     pixels = _imdecode(data, flags)
     if sequential and _has_grey_corner(pixels):
         # libjpeg fills missing blocks with grey and tells stderr alone. Without an end marker it fails
@@ -202,11 +202,11 @@ def _has_grey_corner(pixels: _Decoded) -> bool:
 
 def _decode_tiff(data: bytes) -> _Decoded:
     pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)  # with any other flag 16 bits are rounded and alpha is hidden
-    tags = tiff.tiff_tags(data)
+    stored = tiff.read_tiff_header(data)
     opaque = pixels.ndim == 3 and pixels.shape[2] == 4 and pixels[..., 3].min() == np.iinfo(pixels.dtype).max
-    if tiff.EXTRA_SAMPLES in tags and not opaque:
+    if stored.transparent and not opaque:
         raise ImageError("is a TIFF with transparency, which changes its colours: save it without alpha")
-    if pixels.dtype == np.uint16 and tags.get(tiff.PHOTOMETRIC) == 0:
+    if pixels.dtype == np.uint16 and stored.white_is_zero:
         raise ImageError(f"is a 16-bit TIFF with white as 0: {_AS_PNG}")
     if pixels.ndim == 3:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)

@@ -53,8 +53,8 @@ def read_mask(path: Path, classes: ClassTable, mask_format: MaskFormat = "color"
     except MaskError as error:
         raise MaskError(
             f"{path}: this mask is grey (values {_listed(np.unique(pixels))}), but a colour-coded one is expected;"
-            " if its values are class indices, pass --mask-format index; if they are the colours of two classes, black"
-            " and white, name them in classes.json"
+            " if its values are class indices, pass `mask_format='index'`; if they are the colours of two classes,"
+            " black and white, name them in classes.json"
         ) from error
 
 
@@ -82,6 +82,21 @@ def from_colors(rgb: UInt8Array, classes: ClassTable, name: str, *, any_color: b
     if count:
         class_map[off] = _nearest(rgb[off], palette, math.inf if any_color else classes.tolerance, name)
     return class_map, count
+
+
+def packed(rgb: UInt8Array) -> npt.NDArray[np.int64]:
+    """Return colours as one integer each, 0xRRGGBB: (..., 3) uint8 RGB becomes (...) int64.
+
+    >>> hex(packed(np.array([255, 128, 0], np.uint8)))
+    '0xff8000'
+    """
+    red, green, blue = (rgb[..., channel].astype(np.int64) for channel in range(3))
+    return red << 16 | green << 8 | blue
+
+
+def unpacked(codes: npt.NDArray[np.integer]) -> UInt8Array:
+    """Return the colours that `packed` packed: (...) integers become (..., 3) uint8 RGB."""
+    return np.stack([codes >> 16 & 255, codes >> 8 & 255, codes & 255], axis=-1).astype(np.uint8)
 
 
 def nearest_class(color: Color, classes: ClassTable) -> tuple[int, float]:
@@ -116,7 +131,7 @@ def _from_indices(indices: UInt8Array, classes: ClassTable, path: Path) -> UInt8
     if indices.ndim == 3:
         raise MaskError(
             f"{path}: this mask is a colour image, but one of class indices is expected; if its colours are those of"
-            " the classes, pass --mask-format color"
+            " the classes, pass `mask_format='color'`"
         )
     table = np.full(256, _UNKNOWN, np.uint8)
     table[: len(classes)] = np.arange(len(classes))
@@ -140,8 +155,8 @@ def _palette(classes: ClassTable) -> list[tuple[int, Color]]:
 
 def _nearest(rgb: UInt8Array, palette: list[tuple[int, Color]], tolerance: float, name: str) -> UInt8Array:
     """Give each of (N, 3) colours the value of its nearest palette entry, or raise if one is too far from all."""
-    codes, inverse, counts = np.unique(_packed(rgb), return_inverse=True, return_counts=True)
-    colors = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
+    codes, inverse, counts = np.unique(packed(rgb), return_inverse=True, return_counts=True)
+    colors = unpacked(codes)
     distances = np.linalg.norm(colors[:, None] - np.array([color for _, color in palette]), axis=2)
     far = distances.min(axis=1) > tolerance
     if counts[far].sum() > STRAY_SHARE * counts.sum() or counts[far].max(initial=0) > STRAY_PIXELS:
@@ -154,11 +169,6 @@ def _nearest(rgb: UInt8Array, palette: list[tuple[int, Color]], tolerance: float
         )
     values = np.array([value for value, _ in palette], np.uint8)
     return values[distances.argmin(axis=1)][inverse.ravel()]
-
-
-def _packed(rgb: UInt8Array) -> npt.NDArray[np.int64]:
-    red, green, blue = (rgb[..., channel].astype(np.int64) for channel in range(3))
-    return red << 16 | green << 8 | blue
 
 
 def _listed(values: UInt8Array, most: int = 6) -> str:

@@ -4,16 +4,16 @@ Training, evaluation and the appliance share it, so that what a network is given
 from. All other preprocessing is inside the graph.
 """
 
-import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from cookseg.runtime.errors import ImageError, InputError
-from cookseg.runtime.imaging.containers import container, jpeg_size
+from cookseg.runtime.imaging.containers import container
 from cookseg.runtime.imaging.frame import Frame, Size
 from cookseg.runtime.imaging.images import UInt8Array, decode_image, read_file
+from cookseg.runtime.imaging.jpeg import read_jpeg_header
 from cookseg.runtime.model.contract import Preprocessing
 
 _MOST_IN_JPEG = 3  # its decoder can make a half, a quarter or an eighth of each side
@@ -39,15 +39,21 @@ def decode_frame(data: bytes, name: str, spec: Preprocessing) -> Frame:
     Raises:
         ImageError: As `decode_image`.
     """
-    try:
-        size = jpeg_size(data) if container(data) == "JPEG" else None
-    except (struct.error, ImageError):
-        size = None  # truncated or worse, as decoding will say
+    size = _jpeg_size(data) if container(data) == "JPEG" else None
     halvings = min(_MOST_IN_JPEG, _halvings(size, fitted_size(*size, spec))) if size else 0
     pixels = decode_image(data, name, halvings)
     if size and pixels.shape[:2] != tuple(side >> halvings for side in size):
         size, pixels = None, decode_image(data, name)  # its EXIF data can be read in two ways
     return Frame(pixels, size, name) if size else Frame.of(pixels, name)
+
+
+def _jpeg_size(data: bytes) -> Size | None:
+    """Return height and width of a JPEG, or None where it is truncated or worse, as decoding will say."""
+    try:
+        size = read_jpeg_header(data).size
+    except ImageError:
+        return None
+    return size if all(size) else None
 
 
 def fitted_size(height: int, width: int, spec: Preprocessing) -> Size:
