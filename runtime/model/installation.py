@@ -16,29 +16,25 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from cookseg.runtime.errors import CheckFailedError, CooksegError, DeviceError, InputError, ModelError
+from cookseg.runtime import errors
+from cookseg.runtime.errors import CheckFailedError, CooksegError, InputError, ModelError
 from cookseg.runtime.files import sync_folder, write_atomically
 from cookseg.runtime.model.engine import OnnxEngine
 from cookseg.runtime.model.seal import require_unbroken
 from cookseg.runtime.model.session import PROVIDERS, import_onnxruntime
 from cookseg.runtime.model.structure import MOST_BYTES
+from cookseg.runtime.results import Table
+from cookseg.runtime.scoring.metrics import format_score
 
 MODEL, PREVIOUS, _DISPLACED, _STAGED = "model.onnx", "previous.onnx", "displaced.onnx", "staged.onnx"
 
 _MEMORY, _PATIENCE = 4 << 30, 600  # bytes and seconds that a model may take to prove itself
-_SELFTEST = """
-import sys
-from cookseg.runtime.terminal.cli import main
-limit = int(sys.argv.pop(1))
-if limit:
-    import resource
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-main(["selftest", *sys.argv[1:]])
-"""
+_PROVE = (sys.executable, "-m", "cookseg.runtime.model.prove")
 
 Prover = Callable[[Path], None]
 """Raises an error of cookseg if a model file is not fit to run here."""
@@ -61,6 +57,71 @@ class Version:
     installed: datetime
     mean_iou: float | None
     fault: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "path": str(self.path), "installed": self.installed.isoformat()}
+
+
+@dataclass(frozen=True)
+class Status:
+    """Versions in a folder: the one that runs and the one before it, None where there is none."""
+
+    folder: Path
+    current: Version | None
+    previous: Version | None
+
+    def require_intact(self) -> None:
+        """Refuse a folder without a version that can run.
+
+        Raises:
+            CheckFailedError: None is installed, or its file is damaged.
+        """
+        if not self.current:
+            raise CheckFailedError(f"{self.folder}: no model is installed")
+        if self.current.fault:
+            raise CheckFailedError(self.current.fault)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        versions = {"current": self.current, "previous": self.previous}
+        return {name: version.to_dict() if version else None for name, version in versions.items()}
+
+    def tables(self) -> Iterator[Table]:
+        """Return a row per version."""
+        rows = [
+            [name, v.sha256[:12], v.installed.isoformat()[:19], format_score(v.mean_iou), v.fault or "intact"]
+            for name, v in (("current", self.current), ("previous", self.previous))
+            if v
+        ]
+        header = ["version", "sha256", "installed (UTC)", "val mIoU", "file"]
+        yield Table(header, rows) if rows else Table(above="nothing is installed")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Result of an installation.
+
+    Attributes:
+        model: The file that was to be installed.
+        changed: False if this very version ran already.
+        status: The versions in the folder now.
+    """
+
+    model: Path
+    changed: bool
+    status: Status
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"installed": self.changed, **self.status.to_dict()}
+
+    def tables(self) -> Iterator[Table]:
+        """Return what was done, and the versions."""
+        done = "installed" if self.changed else "already runs; nothing was changed"
+        yield Table(above=f"{self.model}: {done}")
+        yield from self.status.tables()
 
 
 def install(model: Path, folder: Path, prove: Prover) -> bool:
@@ -98,8 +159,7 @@ def rollback(folder: Path, prove: Prover) -> None:
         ModelError: The previous version is damaged.
         CheckFailedError: It gives wrong answers on this device.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; `cook-infer install MODEL --into {folder}` makes it")
+    _require_folder(folder)
     with _locked(folder):
         _recover(folder)
         previous = folder / PREVIOUS
@@ -110,17 +170,16 @@ def rollback(folder: Path, prove: Prover) -> None:
         _switch(folder, content, previous, prove)
 
 
-def status(folder: Path) -> tuple[Version | None, Version | None]:
-    """Return the version that runs and the one before it, None where there is none; changes nothing.
+def status(folder: Path) -> Status:
+    """Return the version that runs and the one before it; change nothing.
 
     Raises:
-        InputError: The folder is not there.
+        InputError: The folder does not exist.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; `cook-infer install MODEL --into {folder}` makes it")
+    _require_folder(folder)
     current, previous = _version(folder / MODEL), _version(_previous(folder))
     same = current and previous and not current.fault and current.sha256 == previous.sha256
-    return current, None if same else previous
+    return Status(folder, current, None if same else previous)
 
 
 def prover(device: str, min_agreement: float, public_key: Path | None) -> Prover:
@@ -134,11 +193,9 @@ def prover(device: str, min_agreement: float, public_key: Path | None) -> Prover
     accelerated = device != "cpu" and PROVIDERS["cuda"] in import_onnxruntime().get_available_providers()
     bounded = sys.platform == "linux" and device in {"auto", "cpu"} and not accelerated  # CUDA maps more than it uses
     limit = _MEMORY if bounded else 0
-    options = ["--device", device, "--min-agreement", str(min_agreement)]
-    options += ["--require-signature", str(public_key)] if public_key else []
 
     def prove(model: Path) -> None:
-        command = [sys.executable, "-c", _SELFTEST, str(limit), str(model), *options]
+        command = [*_PROVE, str(limit), str(model), device, str(min_agreement), *([str(public_key)] * bool(public_key))]
         try:
             result = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)  # noqa: S603
         except subprocess.TimeoutExpired as error:
@@ -146,11 +203,24 @@ def prover(device: str, min_agreement: float, public_key: Path | None) -> Prover
         if result.returncode < 0:
             raise ModelError(f"{model} crashed in its self-test (signal {-result.returncode}): do not use it")
         if result.returncode:
-            errors = {e.exit_code: e for e in (CheckFailedError, DeviceError)}
-            said = result.stderr.strip().splitlines() or ["the self-test failed without a word"]
-            raise errors.get(result.returncode, ModelError)(said[-1].removeprefix("Error: "))
+            raise _told(result.stderr)
 
     return prove
+
+
+def _told(stderr: str) -> CooksegError:
+    """Return the error that `prove` told in its last line, by class and message."""
+    last = (stderr.strip().splitlines() or ["the self-test failed without a word"])[-1]
+    name, _, message = last.partition(": ")
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, CooksegError):
+        return kind(message)
+    return ModelError(last)
+
+
+def _require_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; `cook-infer install MODEL --into {folder}` makes it")
 
 
 def _previous(folder: Path) -> Path:

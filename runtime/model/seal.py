@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cookseg.runtime.errors import InputError, MissingExtraError, ModelError
+from cookseg.runtime.errors import InputError, ModelError, require_extra
 
 
 def _head(key: bytes, length: int) -> bytes:
@@ -120,12 +120,8 @@ def _read_key(path: Path, load: Callable[[bytes], Any], kind: type, what: str) -
 
 def _cryptography() -> tuple[Any, Any, type[Exception]]:
     """Import what is needed of ``cryptography``, which only those have who sign."""
-    try:
+    with require_extra("sign", "a signature"):
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
         from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtraError(
-            f"signatures need the package cryptography ({error}): `pip install 'cookseg[sign]'`"
-        ) from error
     return serialization, ed25519, InvalidSignature

@@ -108,7 +108,7 @@ def list_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DatasetError(
             f"{folder}: no such folder of images; a dataset has train/images, val/images and so on;"
-            " `cook-data split` makes them of one that is not divided"
+            " `cook-data split` makes them of one that is not split"
         )
     images: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=_refuse):
@@ -131,7 +131,7 @@ def list_split(root: Path, split: str, layout: Layout) -> Listing:
     image_dir, mask_dir = (root / split / name for name in (layout.images, layout.masks))
     images = list_images(image_dir)
     if not mask_dir.is_dir():
-        raise DatasetError(f"{mask_dir}: no such folder of masks; --masks and --mask-suffix say where masks lie")
+        raise DatasetError(f"{mask_dir}: no such folder of masks; say with `masks` and `mask_suffix` where they are")
     masks = list_images(mask_dir)
     if image_dir.resolve() == mask_dir.resolve():
         masks = _masks_beside(images, layout)
@@ -166,7 +166,7 @@ def list_pairs(root: Path, split: str, layout: Layout) -> list[Pair]:
         if paths:
             raise DatasetError(
                 f"{root / split}: {len(paths)} {what} of the same name, such as {paths[0]}: add what is missing, or"
-                f" say with --masks and --mask-suffix where masks lie; `cook-data doctor {root}` lists all"
+                f" say with `masks` and `mask_suffix` where masks are; `cook-data doctor {root}` lists all"
             )
     if not listing.pairs:
         raise DatasetError(
