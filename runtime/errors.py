@@ -71,7 +71,7 @@ class PartialFailureError(CooksegError):
 
 @contextmanager
 def require_extra(extra: str, what: str = "this") -> Iterator[None]:
-    """Turn a failed import in the body into the pip command that helps; ``what`` is for whose sake it is imported.
+    """Turn a failed import in the body into the pip command that helps; ``what`` needs the package.
 
     Raises:
         MissingExtraError: A package that is not cookseg's could not be imported.

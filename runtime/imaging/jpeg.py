@@ -33,7 +33,7 @@ class JpegHeader:
         bits: Bits per sample.
         orientation: EXIF orientation, 1 to 8.
         adobe: Whether Adobe's marker is there, and so whether CMYK is known to be inverted.
-        scan: Where the first scan's header starts; -1 if the file ends before it.
+        scan: Position of the first scan's header; -1 if the file ends before it.
     """
 
     frame: int = 0
@@ -52,7 +52,7 @@ class JpegHeader:
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader:
-    """Read the header of a JPEG; of one that is cut short, what is there.
+    """Read the header of a JPEG, as far as it goes.
 
     Raises:
         ImageError: It consists of too many segments.

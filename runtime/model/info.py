@@ -17,7 +17,7 @@ class ModelInfo:
     """Contract of a model file, as a result.
 
     Attributes:
-        contract: What the model says of itself.
+        contract: Its contract.
         size: Bytes of the file.
     """
 

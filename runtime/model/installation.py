@@ -1,14 +1,14 @@
-"""Installation of models on an appliance: proven before the switch, whole at every moment, and with a way back.
+"""Installation of models on an appliance: proven before the switch, complete at every moment, and with a way back.
 
     DIR/model.onnx       the version that runs: open this path, in any language
     DIR/previous.onnx    the version that ran before it
-    DIR/displaced.onnx   only during a switch, or after one that was cut short: what ran before the switch
+    DIR/displaced.onnx   only during a switch, or after one that was cut short: the version before it
 
-A switch is one rename, so ``model.onnx`` is either the old version or the new one, whole. Before it, the old one is
-written as ``displaced.onnx``; after it, that becomes ``previous.onnx``. Where power fails in between, whoever comes
-next sees by the digests whether the switch had happened. A previous version that is the one that runs, as after a
-return from a damaged one, is none. Data reach the disk before each rename, and each rename before the next step
-(`os.fsync` on files and folder); that a disk keeps what it has confirmed is beyond any program.
+A switch is one rename, so ``model.onnx`` is either the old version or the new one, complete. Before it, the old one is
+written as ``displaced.onnx``; after it, that becomes ``previous.onnx``. Where power fails in between, the next
+installation sees by the digests whether the switch had happened. A previous version that is the one that runs, as after
+a return from a damaged one, does not count. Data reach the disk before each rename, and each rename before the next
+step (`os.fsync` on files and folder); that a disk keeps what it has confirmed is beyond any program.
 """
 
 import os
@@ -16,20 +16,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from cookseg.runtime import errors
-from cookseg.runtime.errors import CheckFailedError, CooksegError, InputError, ModelError
+from cookseg.runtime.errors import CooksegError, InputError, ModelError
 from cookseg.runtime.files import sync_folder, write_atomically
 from cookseg.runtime.model.engine import OnnxEngine
 from cookseg.runtime.model.seal import require_unbroken
 from cookseg.runtime.model.session import PROVIDERS, import_onnxruntime
 from cookseg.runtime.model.structure import MOST_BYTES
-from cookseg.runtime.results import Table
-from cookseg.runtime.scoring.metrics import format_score
+from cookseg.runtime.model.versions import Status, Version
 
 MODEL, PREVIOUS, _DISPLACED, _STAGED = "model.onnx", "previous.onnx", "displaced.onnx", "staged.onnx"
 
@@ -40,96 +37,12 @@ Prover = Callable[[Path], None]
 """Raises an error of cookseg if a model file is not fit to run here."""
 
 
-@dataclass(frozen=True)
-class Version:
-    """An installed version.
-
-    Attributes:
-        path: Its file.
-        sha256: The digest in its seal.
-        installed: When it was written to the folder.
-        mean_iou: On its validation set, if it says so.
-        fault: What is wrong with it now, None if nothing is.
-    """
-
-    path: Path
-    sha256: str
-    installed: datetime
-    mean_iou: float | None
-    fault: str | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**values, "path": str(self.path), "installed": self.installed.isoformat()}
-
-
-@dataclass(frozen=True)
-class Status:
-    """Versions in a folder: the one that runs and the one before it, None where there is none."""
-
-    folder: Path
-    current: Version | None
-    previous: Version | None
-
-    def require_intact(self) -> None:
-        """Refuse a folder without a version that can run.
-
-        Raises:
-            CheckFailedError: None is installed, or its file is damaged.
-        """
-        if not self.current:
-            raise CheckFailedError(f"{self.folder}: no model is installed")
-        if self.current.fault:
-            raise CheckFailedError(self.current.fault)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        versions = {"current": self.current, "previous": self.previous}
-        return {name: version.to_dict() if version else None for name, version in versions.items()}
-
-    def tables(self) -> Iterator[Table]:
-        """Return a row per version."""
-        rows = [
-            [name, v.sha256[:12], v.installed.isoformat()[:19], format_score(v.mean_iou), v.fault or "intact"]
-            for name, v in (("current", self.current), ("previous", self.previous))
-            if v
-        ]
-        header = ["version", "sha256", "installed (UTC)", "val mIoU", "file"]
-        yield Table(header, rows) if rows else Table(above="nothing is installed")
-
-
-@dataclass(frozen=True)
-class Installed:
-    """Result of an installation.
-
-    Attributes:
-        model: The file that was to be installed.
-        changed: False if this very version ran already.
-        status: The versions in the folder now.
-    """
-
-    model: Path
-    changed: bool
-    status: Status
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {"installed": self.changed, **self.status.to_dict()}
-
-    def tables(self) -> Iterator[Table]:
-        """Return what was done, and the versions."""
-        done = "installed" if self.changed else "already runs; nothing was changed"
-        yield Table(above=f"{self.model}: {done}")
-        yield from self.status.tables()
-
-
 def install(model: Path, folder: Path, prove: Prover) -> bool:
     """Install a model, keeping the one that runs so far as the previous one.
 
     Args:
         model: The file to install; it is copied.
-        folder: Where models are installed; it is made if need be.
+        folder: The folder of the installed models; it is made if need be.
         prove: Says whether the copy is fit to run here, as `prover` makes one.
 
     Returns:
@@ -299,7 +212,7 @@ def _read(path: Path) -> bytes:
 
 
 def _digest(path: Path) -> str | None:
-    """Return the digest of a model file, None if it is not there or not whole."""
+    """Return the digest of a model file, None if it is not there or not intact."""
     try:
         content = path.read_bytes()
         require_unbroken(content, str(path))
@@ -324,6 +237,6 @@ def _version(path: Path) -> Version | None:
 
 
 def _mean_iou(validation: object) -> float | None:
-    """Return what a model says of its validation, which may be anything, if it is a number."""
+    """Return the mean IoU in a model's provenance, which may hold anything, if it is a number."""
     value = validation.get("mean_iou") if isinstance(validation, dict) else None
     return float(value) if isinstance(value, int | float) else None

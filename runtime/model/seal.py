@@ -1,4 +1,4 @@
-"""The seal of a model file: a SHA-256 of all that stands before it, checked whenever the file is loaded.
+"""The seal of a model file: a SHA-256 of all bytes before it, checked whenever the file is loaded.
 
 A protobuf message may be followed by more of its fields, which a reader adds to those that it has. So the digest is the
 last entry of the model's metadata, 84 bytes at the very end, and the signature, where there is one, the entry before:
@@ -20,7 +20,7 @@ from cookseg.runtime.errors import InputError, ModelError, require_extra
 
 
 def _head(key: bytes, length: int) -> bytes:
-    """Return what stands before a value: https://onnx.ai/onnx/repo-docs/IR.html, ModelProto.metadata_props."""
+    """Return the bytes before a value: https://onnx.ai/onnx/repo-docs/IR.html, ModelProto.metadata_props."""
     entry = b"\x0a" + bytes([len(key)]) + key + b"\x12" + bytes([length])  # StringStringEntryProto: key, then value
     return b"\x72" + bytes([len(entry) + length]) + entry
 
@@ -119,7 +119,7 @@ def _read_key(path: Path, load: Callable[[bytes], Any], kind: type, what: str) -
 
 
 def _cryptography() -> tuple[Any, Any, type[Exception]]:
-    """Import what is needed of ``cryptography``, which only those have who sign."""
+    """Import the parts of ``cryptography``, an extra for those who sign."""
     with require_extra("sign", "a signature"):
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The self-test: frames that a model carries, with the class maps that it gave them when it was exported.
+"""The self-test: frames inside a model, with the class maps that it gave for them when it was exported.
 
 They prove on the very device, engine and driver of an appliance that the model still gives the right answer there.
 """
@@ -73,7 +73,7 @@ class SelfTest:
 
     @property
     def changes(self) -> list[Change]:
-        """All that came out otherwise, frame by frame."""
+        """Pixels that came out as another class, frame by frame."""
         return [
             Change(number, self.classes[i], self.classes[j], int(outcome.counts[i, j]))
             for number, outcome in enumerate(self.outcomes, 1)
@@ -149,7 +149,7 @@ def unpack(text: str) -> list[GoldenVector]:
 
 
 def selftest(engine: OnnxEngine) -> SelfTest:
-    """Run a model on the golden vectors that it carries.
+    """Run a model on its golden vectors.
 
     >>> from cookseg.runtime.model.engine import STARTER
     >>> selftest(OnnxEngine(STARTER, "cpu")).agreement > 0.99

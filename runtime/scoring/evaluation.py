@@ -21,7 +21,7 @@ from cookseg.runtime.scoring.dataset import Layout, Sample, list_pairs, load_cla
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, Scores, format_score
 
 EDGE_SHARE = 0.005
-"""What is near an edge: this fraction of the frame's diagonal, 11 pixels at 1920x1080."""
+"""Pixels are near an edge within this fraction of the frame's diagonal: 11 pixels at 1920x1080."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Evaluation:
     Attributes:
         data: The dataset's folder.
         split: The split's.
-        frames: How many frames it has.
-        off_colors: How many pixels of its masks had colours that are not exactly a class's.
+        frames: Number of its frames.
+        off_colors: Number of mask pixels whose colours are not exactly a class's.
         scores: Of all labelled pixels.
         near_edges: Counts of the pixels near an edge alone, see `edge_band`.
-        model: What reports call the model.
+        model: The model's name, for reports.
     """
 
     data: Path
@@ -90,11 +90,11 @@ def evaluate_set(
     0.7899
 
     Args:
-        segmenter: What to evaluate.
+        segmenter: The model.
         data: The dataset's folder, which holds a folder for each split.
-        split: Which of them.
-        layout: Where its images and masks lie; None is ``images`` and ``masks``, in class colours.
-        model: What reports call the model.
+        split: Name of the split's folder.
+        layout: Folders of images and masks in it; None is ``images`` and ``masks``, in class colours.
+        model: The model's name, for reports.
         progress: Told of the frames.
 
     Raises:
@@ -123,10 +123,10 @@ def evaluate_set(
 def evaluate(
     segmenter: Segmenter, samples: Iterable[Sample], near_edges: ConfusionMatrix | None = None
 ) -> ConfusionMatrix:
-    """Segment every frame and count how its pixels compare with the truth.
+    """Segment every frame and compare its pixels with the truth.
 
     Args:
-        segmenter: What to evaluate.
+        segmenter: The model.
         samples: Frames and their truth.
         near_edges: Gets the counts of the pixels near an edge alone, if it is given.
 

@@ -1,8 +1,8 @@
 """Segmentation metrics: a confusion matrix first, scores second.
 
-Definitions are the usual ones of Pascal VOC and scikit-learn, over all pixels of all frames together. What is not
-defined (the recall of a class that never occurs, say) is None, "n/a" in print, and takes no part in a mean: calling it
-0 punishes a model for frames that nobody recorded.
+Definitions are the usual ones of Pascal VOC and scikit-learn, over all pixels of all frames together. A score that
+is not defined (the recall of a class that never occurs, say) is None, "n/a" in print, and takes no part in a mean: 0
+would punish a model for frames that nobody recorded.
 """
 
 import csv
@@ -23,9 +23,9 @@ class ClassScores:
     """Scores of one class against all others, each 0 to 1 or None where not defined.
 
     Attributes:
-        accuracy: Share of all pixels on which truth and prediction agree whether they are of this class.
-        precision: Share of the pixels predicted as this class that are; None if it was never predicted.
-        recall: Share of the class's pixels that were found; None if it never occurs.
+        accuracy: Fraction of all pixels on which truth and prediction agree whether they are of this class.
+        precision: Fraction of the pixels predicted as this class that are; None if it was never predicted.
+        recall: Fraction of the class's pixels that were found; None if it never occurs.
         f1: Harmonic mean of precision and recall (also called Dice); None if the class never occurs.
         iou: Intersection over union (also called Jaccard index); None if the class never occurs.
         support: Number of pixels of the class in the ground truth.
@@ -80,12 +80,12 @@ class ConfusionMatrix:
 
     @property
     def pixel_accuracy(self) -> float | None:
-        """Share of pixels whose class is right; None without pixels."""
+        """Fraction of pixels whose class is right, 0..1; None without pixels."""
         return _ratio(int(self.counts.trace()), int(self.counts.sum()))
 
     @property
     def mean_iou(self) -> float | None:
-        """Mean IoU over the classes that occur in the ground truth; None without any."""
+        """Mean IoU over the classes that occur in the ground truth, 0..1; None without any."""
         defined = [scores.iou for scores in self.scores() if scores.iou is not None]
         return float(np.mean(defined)) if defined else None
 

@@ -13,10 +13,10 @@ from cookseg.runtime.errors import PartialFailureError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.model import installation
 from cookseg.runtime.model.info import ModelInfo
-from cookseg.runtime.model.installation import Installed
 from cookseg.runtime.model.segmenter import Segmenter, Upsample
 from cookseg.runtime.model.selftest import selftest as run_selftest
 from cookseg.runtime.model.session import Mode
+from cookseg.runtime.model.versions import Installed
 from cookseg.runtime.results import listed
 from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.scoring.evaluation import evaluate_set

@@ -110,9 +110,20 @@ def test_a_command_says_what_the_library_logs_and_a_program_that_calls_it_hears_
 
 
 def test_a_missing_package_leads_to_its_extra():
-    remedy = r"no_such_package.*pip install 'cookseg\[export\]'"
-    with pytest.raises(errors.MissingExtraError, match=remedy), require_extra("export"):
+    remedy = r"a signature needs the package no_such_package.*pip install 'cookseg\[sign\]'"
+    with pytest.raises(errors.MissingExtraError, match=remedy), require_extra("sign", "a signature"):
         import no_such_package  # noqa: F401
+
+
+def test_a_broken_package_leads_to_its_extra_with_the_cause():
+    remedy = r"this needs the package torch.*\(libc10\.so: cannot open.*pip install 'cookseg\[train\]'"
+    with pytest.raises(errors.MissingExtraError, match=remedy), require_extra("train"):
+        raise ImportError("libc10.so: cannot open shared object file", name="torch._C")
+
+
+def test_a_mistake_in_cookseg_is_not_a_missing_extra():
+    with pytest.raises(ImportError, match="cookseg"), require_extra("train"):
+        from cookseg.runtime import no_such_name  # noqa: F401
 
 
 @dataclass(frozen=True)
