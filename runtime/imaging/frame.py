@@ -15,7 +15,7 @@ class Frame:
     Attributes:
         pixels: (h, w, 3) uint8 RGB; as large as the frame is, or smaller where that is enough for the network.
         size: Height and width of the frame, and so of its class map.
-        name: What messages and outputs call it: a path below its source, or a number.
+        name: Its name in messages and outputs: a path below its source, or a number.
         time: When it was taken, in seconds since 1970; None where the source does not tell.
     """
 

@@ -27,7 +27,7 @@ _LEVEL = 2  # a quarter of level 1's size on masks, for a fifth more time
 
 
 def encode_png(image: UInt8Array, palette: Sequence[Color] = ()) -> bytes:
-    """Encode a picture as a PNG of 8 bits per sample.
+    """Encode an image as a PNG of 8 bits per sample.
 
     Args:
         image: (H, W, 3) uint8 RGB, or (H, W) uint8: grey, or with a palette its indices.
@@ -53,7 +53,7 @@ def encode_png(image: UInt8Array, palette: Sequence[Color] = ()) -> bytes:
 
 
 def write_png(path: Path | str, image: UInt8Array, palette: Sequence[Color] = ()) -> None:
-    """Write a picture, as `encode_png` takes it, to a file that appears whole or not at all.
+    """Write an image, as `encode_png` takes it, to a file that appears complete or not at all.
 
     Raises:
         InputError: The array is of another shape or type, or the file cannot be written.

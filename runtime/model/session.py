@@ -125,7 +125,7 @@ def _session(source: bytes, name: str, device: str, settings: Settings) -> Any:
     provider = PROVIDERS.get(device, device)
     if provider not in ort.get_available_providers():
         raise DeviceError(
-            f"--device {device} is not available: onnxruntime {ort.__version__} here offers"
+            f"`device={device!r}` is not available: onnxruntime {ort.__version__} here offers"
             f" {', '.join(n for n, p in PROVIDERS.items() if p in ort.get_available_providers())};"
             " `pip install 'cookseg[gpu]'` in an environment of its own brings CUDA, 'cookseg[openvino]' OpenVINO"
         )
@@ -144,7 +144,7 @@ def _session(source: bytes, name: str, device: str, settings: Settings) -> Any:
         raise _load_error(error, name, device) from error
     if session.get_providers()[0] != provider:
         raise DeviceError(
-            f"--device {device} was asked for, but onnxruntime would use {session.get_providers()[0]}: its libraries"
+            f"`device={device!r}` was asked for, but onnxruntime would use {session.get_providers()[0]}: its libraries"
             " or its driver do not load; the lines above say which"
         )
     return session
@@ -168,5 +168,5 @@ def _provider_options(device: str, settings: Settings) -> dict[str, str]:
 def _load_error(error: Exception, name: str, device: str) -> CooksegError:
     text = " ".join(str(error).split())
     if device != "cpu" and "Protobuf" not in type(error).__name__:
-        return DeviceError(f"--device {device} cannot run {name}: {text}")
+        return DeviceError(f"`device={device!r}` cannot run {name}: {text}")
     return ModelError(f"{name}: onnxruntime cannot load this file ({text}): it is damaged, or not an ONNX model")

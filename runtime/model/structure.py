@@ -1,4 +1,4 @@
-"""What may stand in a model file, checked before onnxruntime reads it: nothing but what cook-export writes.
+"""Structure of a model file, checked before onnxruntime reads it: it may hold only what cook-export writes.
 
 A file from elsewhere could name weights in other files, run operators of loaded libraries, or claim tensors that no
 memory holds. The check walks over the protobuf message itself (field numbers from
@@ -50,7 +50,7 @@ def require_plain(content: bytes, name: str) -> None:
 
 
 def _model_faults(content: bytes) -> Iterator[str]:
-    """Say what is wrong with a ModelProto."""
+    """Name the faults of a ModelProto."""
     graphs = 0
     for number, value in _fields(content):
         if number == 7:

@@ -1,43 +1,43 @@
 """`cook-infer`: colour masks from frames, evaluation of a model, and what a model says of itself."""
 
+import logging
 import os
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 import cv2
-import numpy as np
 from click.core import ParameterSource
 
-from cookseg.runtime.errors import CheckFailedError, PartialFailureError
+from cookseg.runtime.errors import PartialFailureError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.model import installation
-from cookseg.runtime.model.engine import OnnxEngine
+from cookseg.runtime.model.info import ModelInfo
 from cookseg.runtime.model.segmenter import Segmenter, Upsample
 from cookseg.runtime.model.selftest import selftest as run_selftest
 from cookseg.runtime.model.session import Mode
+from cookseg.runtime.model.versions import Installed
 from cookseg.runtime.results import listed
-from cookseg.runtime.scoring.dataset import Layout, Sample, list_pairs, load_classes, read_pair
-from cookseg.runtime.scoring.evaluation import evaluate, require_same_classes
-from cookseg.runtime.scoring.metrics import ConfusionMatrix, score_dict, score_rows
+from cookseg.runtime.scoring.dataset import Layout
+from cookseg.runtime.scoring.evaluation import evaluate_set
 from cookseg.runtime.stream.folders import Outputs, Png, in_one_folder, plan, process
-from cookseg.runtime.terminal import console, params, reports
+from cookseg.runtime.terminal import bars, console, params
+
+_log = logging.getLogger(__name__)
 
 _agreement_option = click.option(
     "--min-agreement",
     type=click.FloatRange(0, 1),
     default=0.999,
     show_default=True,
-    help="Share of each frame's pixels that must come out as expected; devices round differently.",
+    help="Fraction of each frame's pixels that must come out as expected; devices round differently.",
 )
 _upsample_option = click.option(
     "--upsample",
     type=click.Choice(get_args(Upsample)),
     default="smooth",
     show_default=True,
-    help="How masks get an image's size: edges between the network's pixels, or stairs.",
+    help="How a mask gets its image's size: smooth edges, or the network's pixels with jagged edges (aliasing).",
 )
 
 
@@ -127,46 +127,21 @@ def evaluate_command(
     as_json: bool,
     upsample: Upsample,
 ) -> None:
-    """Accuracy, precision, recall, F1 and IoU of each class, at the resolution of the ground truth."""
-    classes = load_classes(data)
-    pairs = list_pairs(data, split, layout)
+    """Measure accuracy, precision, recall, F1 and IoU of each class, at the resolution of the ground truth."""
     segmenter = _load(model, session, upsample)
-    require_same_classes(segmenter.contract.classes, classes)
-    off_colors: list[int] = []
-
-    def samples() -> Iterator[Sample]:
-        with console.progress(pairs, "evaluation") as bar:
-            for pair in bar:
-                sample = read_pair(pair, classes, layout, segmenter.contract.preprocessing)
-                off_colors.append(sample.off_colors)
-                yield sample
-
     with console.only_own_stderr():
-        near_edges = ConfusionMatrix(len(classes))
-        matrix = evaluate(segmenter, samples(), near_edges)
+        result = evaluate_set(segmenter, data, split, layout=layout, model=str(model), progress=bars.bar)
     if csv_path:
-        write_atomically(csv_path, reports.scores_csv(score_rows(matrix, classes)).encode())
-    value = {
-        "model": str(model),
-        "data": str(data),
-        "split": split,
-        "frames": len(pairs),
-        "off_color_pixels": sum(off_colors),
-        **score_dict(matrix, classes),
-        "near_edges": {"pixel_accuracy": near_edges.pixel_accuracy, "mean_iou": near_edges.mean_iou},
-    }
-    console.emit_value(
-        as_json, value, lambda: reports.evaluation(matrix, near_edges, classes, len(pairs), sum(off_colors))
-    )
+        write_atomically(csv_path, result.scores.to_csv().encode())
+    console.emit(as_json, result)
 
 
 @main.command(epilog="Examples: cook-infer info model.onnx --json   |   cook-infer info starter")
 @click.argument("model", type=params.model_path)
 @params.json_option
 def info(model: Path, as_json: bool) -> None:
-    """What a model is, expects and was measured at."""
-    contract = OnnxEngine(model, "cpu").contract
-    console.emit_value(as_json, contract.to_dict(), lambda: reports.info(contract, model.stat().st_size))
+    """Show a model's classes, input, output, origin and scores."""
+    console.emit(as_json, ModelInfo.of(model))
 
 
 @main.command(epilog="Example: cook-infer selftest model.onnx --device cuda")
@@ -177,30 +152,11 @@ def info(model: Path, as_json: bool) -> None:
 def selftest(model: Path, min_agreement: float, session: params.Session, as_json: bool) -> None:
     """Prove that a model gives the right answer on this device.
 
-    It carries a few frames with the class maps that it gave them when it was exported; exit 3 if these differ.
+    It carries a few frames with the class maps that it gave for them when it was exported; exit 3 if these differ.
     """
-    engine = session.engine(model)
-    outcomes = run_selftest(engine)
-    names = engine.contract.classes.names
-    changes = [
-        {"frame": number, "expected": names[i], "found": names[j], "pixels": int(outcome.counts[i, j])}
-        for number, outcome in enumerate(outcomes, 1)
-        for i, j in np.argwhere(outcome.counts)
-        if i != j
-    ]
-    agreements = [outcome.agreement for outcome in outcomes]
-    value = {
-        "device": engine.device,
-        "reduced_precision": engine.settings.reduced_precision,
-        "agreement": agreements,
-        "changes": changes,
-    }
-    console.emit_value(as_json, value, lambda: reports.selftest(value))
-    if min(agreements) < min_agreement:
-        raise CheckFailedError(
-            f"{model} on {engine.device}: {min(agreements):.3%} of a frame came out as when it was exported, at least"
-            f" {min_agreement:.3%} should: do not use it with this onnxruntime and driver"
-        )
+    result = run_selftest(session.engine(model))
+    console.emit(as_json, result)
+    result.require(min_agreement, str(model))
 
 
 @main.command(epilog="Example: cook-infer install model.onnx --into /opt/cooker/model --require-signature maker.pem")
@@ -215,13 +171,11 @@ def selftest(model: Path, min_agreement: float, session: params.Session, as_json
 def install(model: Path, folder: Path, as_json: bool, **options: Any) -> None:
     """Install a model that proves itself on this device, by one rename, and keep the version that ran before.
 
-    The program on the appliance reads model.onnx in that folder, which is whole at every moment. If the self-test fails
-    (exit 3), or anything else, the version that ran still runs.
+    The program on the appliance reads model.onnx in that folder, which is complete at every moment. If the self-test
+    fails (exit 3), or anything else, the version that ran still runs.
     """
-    installed = installation.install(model, folder, installation.prover(**options))
-    value = {"installed": installed, **_status(folder)}
-    said = "installed" if installed else "already runs; nothing was changed"
-    console.emit_value(as_json, value, lambda: f"{model}: {said}\n\n{reports.status(value)}")
+    changed = installation.install(model, folder, installation.prover(**options))
+    console.emit(as_json, Installed(model, changed, installation.status(folder)))
 
 
 @main.command(epilog="Example: cook-infer rollback /opt/cooker/model")
@@ -233,32 +187,22 @@ def install(model: Path, folder: Path, as_json: bool, **options: Any) -> None:
 def rollback(folder: Path, as_json: bool, **options: Any) -> None:
     """Return to the version that ran before, if it proves itself; a second rollback undoes the first."""
     installation.rollback(folder, installation.prover(**options))
-    console.emit_value(as_json, _status(folder), lambda: reports.status(_status(folder)))
+    console.emit(as_json, installation.status(folder))
 
 
 @main.command(epilog="Example: cook-infer status /opt/cooker/model --json")
 @click.argument("folder", type=params.folder_path)
 @params.json_option
 def status(folder: Path, as_json: bool) -> None:
-    """Which versions are installed in a folder, since when, and whether their files are whole (exit 3 if not)."""
-    value = _status(folder)
-    console.emit_value(as_json, value, lambda: reports.status(value))
-    current = value["current"]
-    if not current or current["fault"]:
-        raise CheckFailedError(current["fault"] if current else f"{folder}: no model is installed")
+    """Show the versions installed in a folder, since when, and whether their files are intact (exit 3 if not)."""
+    result = installation.status(folder)
+    console.emit(as_json, result)
+    result.require_intact()
 
 
 def _load(model: Path, session: params.Session, upsample: Upsample, mode: Mode = "latency") -> Segmenter:
     if click.get_current_context().get_parameter_source("model") is ParameterSource.DEFAULT:
         console.note("model: the starter, which was trained on synthetic scenes only; -m takes your own")
     engine = session.engine(model, mode)
-    console.note(f"device: {engine.device} ({engine.reason})")
+    _log.info("device: %s (%s)", engine.device, engine.reason)
     return Segmenter(engine.contract, engine, upsample)
-
-
-def _status(folder: Path) -> dict[str, Any]:
-    current, previous = installation.status(folder)
-    return {
-        name: version and {**asdict(version), "path": str(version.path), "installed": version.installed.isoformat()}
-        for name, version in (("current", current), ("previous", previous))
-    }
