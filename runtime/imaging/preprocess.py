@@ -5,6 +5,7 @@ from. All other preprocessing is inside the graph.
 """
 
 import struct
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,11 +15,13 @@ from cookseg.runtime.errors import ImageError, InputError
 from cookseg.runtime.imaging.containers import container, jpeg_size
 from cookseg.runtime.imaging.frame import Frame, Size
 from cookseg.runtime.imaging.images import UInt8Array, decode_image, read_file
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import Preprocessing
 
 _MOST_IN_JPEG = 3  # its decoder can make a half, a quarter or an eighth of each side
 
 
+@checked_keywords
 def read_frame(path: Path | str, spec: Preprocessing) -> Frame:
     """Read an image file no larger than a network needs it; see `decode_frame`.
 
@@ -34,7 +37,8 @@ def decode_frame(data: bytes, name: str, spec: Preprocessing) -> Frame:
     A JPEG is decoded at a half, a quarter or an eighth, as often as `fit` would halve it: less work for the same frame.
 
     Returns:
-        The frame, turned as its EXIF orientation says: its pixels are to be fitted by `fit`, its size is the image's.
+        The frame, turned as its EXIF orientation says: its pixels are to be fitted by `fit`, its size is the image's;
+        ``whole`` decodes all pixels.
 
     Raises:
         ImageError: As `decode_image`.
@@ -47,7 +51,9 @@ def decode_frame(data: bytes, name: str, spec: Preprocessing) -> Frame:
     pixels = decode_image(data, name, halvings)
     if size and pixels.shape[:2] != tuple(side >> halvings for side in size):
         size, pixels = None, decode_image(data, name)  # its EXIF data can be read in two ways
-    return Frame(pixels, size, name) if size else Frame.of(pixels, name)
+    if not size:
+        return Frame.of(pixels, name)
+    return Frame(pixels, size, name, reread=partial(decode_image, data, name) if halvings else None)
 
 
 def fitted_size(height: int, width: int, spec: Preprocessing) -> Size:

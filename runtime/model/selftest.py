@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from cookseg.runtime.errors import ImageError, ModelError
 from cookseg.runtime.imaging.images import UInt8Array, decode_image
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.engine import OnnxEngine
 
 
@@ -67,6 +68,7 @@ def unpack(text: str) -> list[GoldenVector]:
         raise ModelError(f"the model's golden vectors are damaged: {error}") from error
 
 
+@checked_keywords
 def selftest(engine: OnnxEngine) -> list[Outcome]:
     """Run a model on the golden vectors that it carries.
 

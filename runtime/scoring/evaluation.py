@@ -9,6 +9,7 @@ import numpy.typing as npt
 from cookseg.runtime.errors import DatasetError
 from cookseg.runtime.imaging.frame import Frame
 from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import IGNORE, ClassTable
 from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.scoring.dataset import Sample
@@ -18,6 +19,7 @@ EDGE_SHARE = 0.005
 """What is near an edge: this share of the frame's diagonal, 11 pixels at 1920x1080."""
 
 
+@checked_keywords
 def evaluate(
     segmenter: Segmenter, samples: Iterable[Sample], near_edges: ConfusionMatrix | None = None
 ) -> ConfusionMatrix:
