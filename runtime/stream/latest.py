@@ -17,8 +17,6 @@ from cookseg.runtime.stream.sinks import Sink
 from cookseg.runtime.stream.sources import Source, Undecoded, iterating, origin_of
 from cookseg.runtime.stream.work import Failure, Work
 
-_LOOK = 0.1  # seconds between two looks at a stop event, which cannot wake whoever waits for a frame
-
 
 @dataclass(frozen=True)
 class Latest:
@@ -54,7 +52,8 @@ def run_latest(
         source: Where frames come from, read by a thread of its own.
         segmenter: What segments them; ``mode="latency"`` is made for this.
         sinks: Where results go; each is entered at the start and left at the end, and called by one thread, in order.
-        stop: Set by another thread or a signal handler, it ends the run after the frame in work.
+        stop: Set by another thread or a signal handler, it ends the run after the frame in work, or with the one that
+            is waited for.
 
     Yields:
         What became of each frame that was not dropped.
@@ -106,8 +105,7 @@ class _Slot:
     def take(self) -> tuple[Frame | Undecoded, float, int] | None:
         """Wait for a frame; return it, when it arrived and how many were dropped before it, or None at the end."""
         with self._changed:
-            while not (self._frame or self._ended or self._over()):
-                self._changed.wait(_LOOK)
+            self._changed.wait_for(lambda: self._frame or self._ended)
             if self._frame is None or self._over():
                 if self._error:
                     raise self._error

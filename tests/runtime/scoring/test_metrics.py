@@ -41,7 +41,7 @@ def test_scores_are_those_of_scikit_learn(drawn, cut):
     np.testing.assert_array_equal(matrix.counts, sk.confusion_matrix(truth, predicted, labels=labels))
     assert matrix.pixel_accuracy == pytest.approx(sk.accuracy_score(truth, predicted))
     judged = sk.precision_recall_fscore_support(truth, predicted, labels=labels, zero_division=np.nan)
-    jaccard = sk.jaccard_score(truth, predicted, labels=labels, ema_decay=None, zero_division=0)
+    jaccard = sk.jaccard_score(truth, predicted, labels=labels, average=None, zero_division=0)
     for label, scores in enumerate(matrix.scores()):
         precision, recall, f1, support = (float(values[label]) for values in judged)
         assert scores.support == support
@@ -51,7 +51,7 @@ def test_scores_are_those_of_scikit_learn(drawn, cut):
         assert scores.f1 == (pytest.approx(f1) if support else None)
         assert scores.iou == (pytest.approx(jaccard[label]) if support else None)
     present = np.unique(truth)
-    assert matrix.mean_iou == pytest.approx(sk.jaccard_score(truth, predicted, labels=present, ema_decay="macro"))
+    assert matrix.mean_iou == pytest.approx(sk.jaccard_score(truth, predicted, labels=present, average="macro"))
 
 
 def test_absent_classes_have_no_score_and_take_no_part_in_the_mean():

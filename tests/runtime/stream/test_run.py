@@ -207,14 +207,23 @@ def test_a_sink_that_cannot_write_ends_the_run(segmenter, kind):
 
 
 def test_a_source_that_fails_has_its_earlier_frames_done_first(segmenter):
+    """All of them are still in the network when it fails."""
+    failing = threading.Event()
+
+    class Waiting(Segmenter):
+        def predict(self, frame):
+            assert failing.wait(WAIT)
+            return super().predict(frame)
+
     def camera():
         for number in range(5):
             yield frame(number)
+        failing.set()
         raise OSError("the camera was unplugged")
 
     sink = Kept()
     with pytest.raises(OSError, match="unplugged"):
-        run(camera(), segmenter, [sink], workers=3)
+        run(camera(), Waiting(segmenter.contract, segmenter.engine), [sink], workers=3)
     assert sink.names == [f"{n:02}" for n in range(5)]
     assert sink.state == ["entered", "left"]
 
