@@ -27,6 +27,7 @@ from cookseg.runtime.files import read_regular
 from cookseg.runtime.imaging import containers, jpeg, tiff
 from cookseg.runtime.imaging.containers import AGAIN, container
 from cookseg.runtime.imaging.limits import MAX_BYTES
+from cookseg.runtime.keywords import checked_keywords
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -42,6 +43,7 @@ if "OPENCV_LOG_LEVEL" not in os.environ:
     (cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel)(0)
 
 
+@checked_keywords
 def read_image(path: Path | str) -> UInt8Array:
     """Read an image file.
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from cookseg.runtime.errors import MaskError
 from cookseg.runtime.imaging.images import UInt8Array, read_mask_image
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import IGNORE, ClassTable, Color
 
 MaskFormat = Literal["color", "index"]
@@ -110,6 +111,7 @@ def nearest_class(color: Color, classes: ClassTable) -> tuple[int, float]:
     return value, math.dist(nearest, color)
 
 
+@checked_keywords
 def colorize(class_map: UInt8Array, classes: ClassTable) -> UInt8Array:
     """Paint a class map in the colours of its classes.
 
@@ -127,6 +129,7 @@ def colorize(class_map: UInt8Array, classes: ClassTable) -> UInt8Array:
     return cv2.applyColorMap(class_map, table)  # ten times faster than table[class_map]
 
 
+@checked_keywords
 def overlay(frame: UInt8Array, class_map: UInt8Array, classes: ClassTable, opacity: float = 0.45) -> UInt8Array:
     """Blend the class colours over a frame.
 

@@ -14,6 +14,7 @@ import numpy as np
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import Color
 
 try:
@@ -52,6 +53,7 @@ def encode_png(image: UInt8Array, palette: Sequence[Color] = ()) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
+@checked_keywords
 def write_png(path: Path | str, image: UInt8Array, palette: Sequence[Color] = ()) -> None:
     """Write an image, as `encode_png` takes it, to a file that appears complete or not at all.
 

@@ -4,6 +4,7 @@ Training, evaluation and the appliance share it, so that a network sees on the a
 with. All other preprocessing is inside the graph.
 """
 
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,11 +15,13 @@ from cookseg.runtime.imaging.containers import container
 from cookseg.runtime.imaging.frame import Frame, Size
 from cookseg.runtime.imaging.images import UInt8Array, decode_image, read_file
 from cookseg.runtime.imaging.jpeg import read_jpeg_header
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import Preprocessing
 
 _MOST_IN_JPEG = 3  # its decoder can make a half, a quarter or an eighth of each side
 
 
+@checked_keywords
 def read_frame(path: Path | str, spec: Preprocessing) -> Frame:
     """Read an image file no larger than a network needs it; see `decode_frame`.
 
@@ -35,7 +38,7 @@ def decode_frame(data: bytes, name: str, spec: Preprocessing) -> Frame:
 
     Returns:
         The frame, rotated as its EXIF orientation says. Its pixels, (h, w, 3) uint8 RGB, still need `fit`; its size
-        is the image's.
+        is the image's; ``whole`` decodes all pixels.
 
     Raises:
         ImageError: As `decode_image`.
@@ -45,7 +48,9 @@ def decode_frame(data: bytes, name: str, spec: Preprocessing) -> Frame:
     pixels = decode_image(data, name, halvings)
     if size and pixels.shape[:2] != tuple(side >> halvings for side in size):
         size, pixels = None, decode_image(data, name)  # its EXIF data can be read in two ways
-    return Frame(pixels, size, name) if size else Frame.of(pixels, name)
+    if not size:
+        return Frame.of(pixels, name)
+    return Frame(pixels, size, name, reread=partial(decode_image, data, name) if halvings else None)
 
 
 def _jpeg_size(data: bytes) -> Size | None:

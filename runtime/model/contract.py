@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from cookseg.runtime.errors import InputError, ModelError
+from cookseg.runtime.keywords import checked_keywords
 
 VERSION = 1
 METADATA_KEY, GOLDEN_KEY = "cookseg", "cookseg.golden"
@@ -25,6 +26,7 @@ Color = tuple[int, int, int]
 ResizeRule = Literal["stretch", "letterbox"]
 
 
+@checked_keywords
 @dataclass(frozen=True)
 class ClassTable:
     """Names and mask colours of the classes, in the order of the network's channels.
@@ -122,6 +124,7 @@ COOKING = ClassTable(
 """The default table: classes in frames of a camera above a pan."""
 
 
+@checked_keywords
 @dataclass(frozen=True)
 class Preprocessing:
     """Preprocessing from a frame to the network's input: a pure function of frame and spec, never of pixel statistics.
@@ -156,6 +159,7 @@ class Preprocessing:
             raise InputError(f"mean {self.mean} and std {self.std} must lie on the scale 0..1, std above 0")
 
 
+@checked_keywords
 @dataclass(frozen=True)
 class Contract:
     """Everything that a runtime must know about a model, and its origin.

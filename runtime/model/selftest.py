@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from cookseg.runtime.errors import CheckFailedError, ImageError, ModelError
 from cookseg.runtime.imaging.images import UInt8Array, decode_image
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.engine import OnnxEngine
 from cookseg.runtime.results import Table
 
@@ -148,6 +149,7 @@ def unpack(text: str) -> list[GoldenVector]:
         raise ModelError(f"the model's golden vectors are damaged: {error}") from error
 
 
+@checked_keywords
 def selftest(engine: OnnxEngine) -> SelfTest:
     """Run a model on its golden vectors.
 

@@ -64,7 +64,7 @@ class Settings:
         """
         if isinstance(mode, Settings):
             return mode
-        if mode not in MODES:
+        if not isinstance(mode, str) or mode not in MODES:
             raise InputError(f"`mode={mode!r}`: give one of {', '.join(MODES)}, or Settings(...)")
         return MODES[mode]
 
@@ -107,8 +107,11 @@ def open_session(source: bytes, name: str, device: str, settings: Settings) -> t
     Raises:
         ModelError: onnxruntime cannot load the model.
         DeviceError: The device is not available, or the session would not use it.
+        InputError: The device is not a name.
         MissingExtraError: onnxruntime is not installed.
     """
+    if not isinstance(device, str):
+        raise InputError(f"`device={device!r}`: give one of {', '.join(DEVICES)}")
     if device != "auto":
         return device, "as asked", _session(source, name, device, settings)
     listed = import_onnxruntime().get_available_providers()

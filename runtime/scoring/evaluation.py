@@ -120,6 +120,7 @@ def evaluate_set(
     return Evaluation(data, split, len(pairs), off_colors, Scores(matrix, classes), near_edges, model)
 
 
+@checked_keywords
 def evaluate(
     segmenter: Segmenter, samples: Iterable[Sample], near_edges: ConfusionMatrix | None = None
 ) -> ConfusionMatrix:

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import IGNORE, ClassTable
 from cookseg.runtime.results import Table
 
@@ -39,6 +40,7 @@ class ClassScores:
     support: int
 
 
+@checked_keywords
 class ConfusionMatrix:
     """Pixel counts, (C, C) int64: row is the true class, column the predicted one.
 

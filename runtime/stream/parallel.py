@@ -1,9 +1,7 @@
-"""Work on many files with all cores."""
+"""Work on many files with all cores that this process may use."""
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
 import cv2
@@ -14,21 +12,30 @@ R = TypeVar("R")
 _WORTH_A_POOL = 32  # items; below, starting processes takes longer than the work
 
 
+def cores() -> int:
+    """Return how many cores this process may use: `taskset`, or a cluster's scheduler, may give it fewer than all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def map_on_cores(function: Callable[[T], R], items: Sequence[T], chunk: int = 4) -> Iterator[R]:
-    """Yield ``function(item)`` for each item in order, computed by one process per core.
+    """Yield ``function(item)`` for each item in order, computed by one process for each of `cores`.
 
     Args:
         function: A function of a module, or a `functools.partial` of one: it is sent to other processes.
         items: What to work on.
         chunk: Items that a process takes at a time.
     """
-    cores = os.cpu_count() or 1
-    if cores == 1 or len(items) < _WORTH_A_POOL:
+    processes = cores()
+    if processes == 1 or len(items) < _WORTH_A_POOL:
         yield from map(function, items)
         return
+    # a command that only counts cores must not load these
+    import multiprocessing  # noqa: PLC0415
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
     # forking a process that OpenCV has given threads to can hang
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         try:
             yield from pool.map(function, items, chunksize=chunk)
         finally:

@@ -1,29 +1,20 @@
 """`cook-infer`: colour masks from frames, evaluation of a model, and what a model says of itself."""
 
-import logging
-import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
-import cv2
-from click.core import ParameterSource
 
-from cookseg.runtime.errors import PartialFailureError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.model import installation
 from cookseg.runtime.model.info import ModelInfo
-from cookseg.runtime.model.segmenter import Segmenter, Upsample
+from cookseg.runtime.model.segmenter import Upsample
 from cookseg.runtime.model.selftest import selftest as run_selftest
-from cookseg.runtime.model.session import Mode
 from cookseg.runtime.model.versions import Installed
-from cookseg.runtime.results import listed
 from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.scoring.evaluation import evaluate_set
-from cookseg.runtime.stream.folders import Outputs, Png, in_one_folder, plan, process
-from cookseg.runtime.terminal import bars, console, params
-
-_log = logging.getLogger(__name__)
+from cookseg.runtime.terminal import bars, console, loading, params
+from cookseg.runtime.terminal.masks import masks
 
 _agreement_option = click.option(
     "--min-agreement",
@@ -31,13 +22,6 @@ _agreement_option = click.option(
     default=0.999,
     show_default=True,
     help="Fraction of each frame's pixels that must come out as expected; devices round differently.",
-)
-_upsample_option = click.option(
-    "--upsample",
-    type=click.Choice(get_args(Upsample)),
-    default="smooth",
-    show_default=True,
-    help="How a mask gets its image's size: smooth edges, or the network's pixels with jagged edges (aliasing).",
 )
 
 
@@ -47,65 +31,7 @@ def main() -> None:
     """Run a cookseg model with onnxruntime; torch is not needed."""
 
 
-@main.command(
-    epilog="Examples: cook-infer masks pan.jpg   |   "
-    'cook-infer masks "clips/**/*.png" frames/ -m model.onnx -o out --overlay'
-)
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@params.model_option
-@click.option(
-    "-o",
-    "--output",
-    type=params.folder_path,
-    default=Path("test_inf_masks"),
-    show_default=True,
-    help="Folder of the masks; files of the same name are replaced.",
-)
-@click.option(
-    "--png",
-    type=click.Choice(get_args(Png)),
-    default="rgb",
-    show_default=True,
-    help="Colours in masks: of each pixel, or of a palette, whose indices are the classes.",
-)
-@_upsample_option
-@click.option("--overlay", is_flag=True, help="Also write the masks blended over the frames, to overlay/.")
-@click.option("--index", is_flag=True, help="Also write class indices as grey PNGs, to index/.")
-@click.option("--confidence", is_flag=True, help="Also write the probability times 255, to confidence/.")
-@params.session_options
-@params.json_option
-def masks(
-    sources: tuple[str, ...],
-    model: Path,
-    output: Path,
-    upsample: Upsample,
-    session: params.Session,
-    as_json: bool,
-    **pictures: Any,
-) -> None:
-    """Write a colour mask of each image, at the image's own size.
-
-    A SOURCE is an image, a folder (searched with its sub-folders, which are kept) or a quoted glob.
-    """
-    outputs = Outputs(output, **pictures)
-    jobs = plan(sources, outputs)
-    mode = session.mode or ("throughput" if len(jobs) > 1 else "latency")
-    workers = (os.cpu_count() or 1) if mode == "throughput" else 1
-    if mode != "latency":
-        cv2.setNumThreads(1)  # the cores have other things to do
-    segmenter = _load(model, session, upsample, mode)
-    failures: dict[str, str] = {}
-    work = in_one_folder(output, process(segmenter, jobs, outputs, workers))
-    with console.only_own_stderr(), console.progress(work, "masks", len(jobs)) as results:
-        for job, error in results:
-            if error:
-                failures[str(job.source)] = error
-    done = len(jobs) - len(failures)
-    value = {"masks": done, "output": str(output), "failed": failures}
-    console.emit_value(as_json, value, lambda: f"{done} of {len(jobs)} masks written to {output}")
-    if failures:
-        lines = listed(list(failures.values()))
-        raise PartialFailureError(f"{len(failures)} of {len(jobs)} images failed, all others are done:\n{lines}")
+main.add_command(masks)
 
 
 @main.command("eval", epilog="Example: cook-infer eval data/sets/demo -m model.onnx --csv scores.csv")
@@ -113,7 +39,7 @@ def masks(
 @params.model_option
 @click.option("--split", default="val", show_default=True, help="Which split of the dataset.")
 @click.option("--csv", "csv_path", type=params.file_path, help="Also write the table of scores to this file.")
-@_upsample_option
+@loading.upsample_option
 @params.layout_options
 @params.session_options
 @params.json_option
@@ -128,7 +54,7 @@ def evaluate_command(
     upsample: Upsample,
 ) -> None:
     """Measure accuracy, precision, recall, F1 and IoU of each class, at the resolution of the ground truth."""
-    segmenter = _load(model, session, upsample)
+    segmenter = loading.load_segmenter(model, session, upsample)
     with console.only_own_stderr():
         result = evaluate_set(segmenter, data, split, layout=layout, model=str(model), progress=bars.bar)
     if csv_path:
@@ -198,11 +124,3 @@ def status(folder: Path, as_json: bool) -> None:
     result = installation.status(folder)
     console.emit(as_json, result)
     result.require_intact()
-
-
-def _load(model: Path, session: params.Session, upsample: Upsample, mode: Mode = "latency") -> Segmenter:
-    if click.get_current_context().get_parameter_source("model") is ParameterSource.DEFAULT:
-        console.note("model: the starter, which was trained on synthetic scenes only; -m takes your own")
-    engine = session.engine(model, mode)
-    _log.info("device: %s (%s)", engine.device, engine.reason)
-    return Segmenter(engine.contract, engine, upsample)

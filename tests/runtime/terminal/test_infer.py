@@ -16,7 +16,7 @@ from cookseg.runtime.model import engine, session
 from cookseg.runtime.model import info as model_info
 from cookseg.runtime.model.contract import COOKING, Contract
 from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, Scores
-from cookseg.runtime.terminal import cli
+from cookseg.runtime.terminal import loading
 from cookseg.runtime.terminal.cli import main as cook_infer
 
 
@@ -57,7 +57,7 @@ def test_that_the_starter_is_used_is_said_to_those_who_did_not_ask_for_it(labell
 @pytest.fixture
 def no_model(segmenter, monkeypatch):
     """Let the commands have the model-less segmenter, whatever --model says."""
-    monkeypatch.setattr(cli, "_load", lambda *_args, **_options: segmenter)
+    monkeypatch.setattr(loading, "load_segmenter", lambda *_args, **_options: segmenter)
 
 
 @pytest.mark.usefixtures("no_model")
