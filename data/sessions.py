@@ -19,7 +19,7 @@ DEFAULT_PATTERN = r"(?P<session>.*?)(?:[-_ .]+(?:frame|img|f))?[-_ .]*(?<!\d)\d+
 """Everything before the last number is the session. Roboflow appends ``_jpg.rf.<digest>`` to the names it exports."""
 
 _NO_SESSION = re.compile(r"|frames?|im|ima?ge?s?|dsc[nf]?|photos?|pic(ture)?s?|pxl|out(put)?|snap(shot)?s?", re.I)
-"""What cameras and tools put in front of every number."""
+"""Words that cameras and tools put in front of every number."""
 
 
 def compile_pattern(pattern: str | re.Pattern[str]) -> re.Pattern[str]:

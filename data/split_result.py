@@ -14,7 +14,7 @@ RECORD = "split.json"
 
 @dataclass(frozen=True)
 class SplitShare:
-    """What a split got: frames, labelled pixels of each class, and frames of each session where these are known."""
+    """The content of a new split: frames, pixels of each class, and frames of each session where these are known."""
 
     frames: int
     pixels: dict[str, int]
@@ -30,7 +30,7 @@ class SplitResult:
         shares: Share of the frames that each split should get.
         session_pattern: Regular expression that finds the session in a frame's name.
         blocks: Whether names told no sessions, so that the frames were cut into contiguous blocks.
-        splits: What each split got.
+        splits: Content of each split.
         warnings: What the user should know.
         out: Folder of the new set, or None where nothing was written.
     """

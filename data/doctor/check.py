@@ -21,7 +21,7 @@ class Row:
 
 
 Found = Iterable[tuple[float, Row]]
-"""How bad each case is beside the others of its kind, and its row of the table."""
+"""Each case as its badness beside the others of its kind, and its row of the table."""
 
 
 class Check(ABC):

@@ -1,4 +1,4 @@
-"""The doctor's report: what each split holds, and all that is wrong with it."""
+"""The doctor's report: the content of each split, and everything that is wrong with it."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ _MOST = 20  # rows of a finding's table in the text
 
 @dataclass(frozen=True)
 class SplitContent:
-    """What a split holds.
+    """The content of a split.
 
     Attributes:
         frames: How many frames.
@@ -50,12 +50,12 @@ class SplitContent:
 
 @dataclass(frozen=True)
 class Report:
-    """What the doctor found.
+    """All findings of the doctor.
 
     Attributes:
         dataset: Folder of the dataset.
-        splits: What each split holds.
-        findings: What is wrong, errors first.
+        splits: Content of each split.
+        findings: Everything that is wrong, errors first.
         fixed: The fixed copy, where one was written.
         notes: Lines to put below, for people only.
     """
@@ -68,7 +68,7 @@ class Report:
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """What would break a training run."""
+        """Findings that would break a training run."""
         return tuple(finding for finding in self.findings if finding.is_error)
 
     def to_dict(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Imported:
-    """What a label became: its class, shapes of it where these are known, and pixels."""
+    """A label after the import: its class, shapes of it where these are known, and pixels."""
 
     target: str
     shapes: int
@@ -44,13 +44,13 @@ class Imported:
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What was imported.
+    """Summary of an import.
 
     Attributes:
         dataset: Folder of the new dataset.
         kind: Name of the importer.
         frames: Frames of each split.
-        labels: What each label became.
+        labels: Class, shapes and pixels of each label.
         notes: What the user should know.
         failures: What could not be imported, a line each that names the file.
     """

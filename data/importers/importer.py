@@ -10,7 +10,7 @@ from cookseg.data.standard import Split
 
 @dataclass(frozen=True)
 class Request:
-    """What to read.
+    """Files to read.
 
     Attributes:
         source: The tool's file or folder.

@@ -40,7 +40,7 @@ class LabelledImage:
 
 @dataclass
 class Labels:
-    """What an importer read.
+    """Labels that an importer read.
 
     Attributes:
         images: All that can be converted.

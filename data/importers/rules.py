@@ -23,18 +23,18 @@ _BACKGROUNDS = ("pan+background", "background")
 _ByShape = Literal["file", "area"]
 
 Order = _ByShape | tuple[str, ...]
-"""What is drawn last: as in the file, the smallest area, or classes from bottom to top."""
+"""Order of drawing: as in the file, the smallest area last, or classes from bottom to top."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How labels become classes.
+    """Rules by which labels become classes.
 
     Attributes:
         classes: The class table of the new set.
         targets: The class index of each label, `IGNORE`, or `NOT_DRAWN`.
         unlabelled: The class index of pixels without any shape, or `IGNORE`.
-        order: What is drawn last, and so lies on top.
+        order: Order of drawing; the last lies on top.
         values: For masks of indices, the label of each value.
         colors: For masks of colours, the label of each colour.
     """

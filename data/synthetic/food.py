@@ -34,7 +34,7 @@ _RISE = 0.16  # height of the highest layer of any piece, as a share of the vess
 
 @dataclass(frozen=True)
 class Sauce:
-    """What the pieces lie in.
+    """A sauce that the pieces lie in.
 
     Attributes:
         raw: Colour at progress 0.
@@ -43,7 +43,7 @@ class Sauce:
         gloss: How much of the room it mirrors.
         fill: Radius that it covers.
         added: Progress from which it is in the pan.
-        clear: How far one sees the pan through it.
+        clear: Transparency, 0..1.
         is_food: Whether it counts as food: oil for frying does not.
     """
 
@@ -59,14 +59,14 @@ class Sauce:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is cooked: a sauce, pieces in the order in which they are drawn, or both.
+    """A dish: a sauce, pieces in the order in which they are drawn, or both.
 
     Attributes:
-        name: Of its sessions.
-        sauce: What the pieces lie in.
+        name: Name of its sessions.
+        sauce: The sauce that the pieces lie in.
         pieces: From the bottom up.
         gloss: How much of the room the pieces mirror.
-        spots: How far heat browns them in spots.
+        spots: Strength of the browned spots.
     """
 
     name: str
@@ -211,7 +211,7 @@ def _lit_pieces(
 
 @dataclass(frozen=True)
 class _Dish:
-    """What pieces are drawn on: uint8 (H, W, 4), RGB and height.
+    """The canvas that pieces are drawn on: uint8 (H, W, 4), RGB and height.
 
     The lowest layer of every piece has the height FOOT: a lower pixel is covered by that share only.
     """

@@ -1,4 +1,4 @@
-"""What is cooked: the families of food, each with a structure and colours of its own."""
+"""Recipes: the families of food, each with a structure and colours of its own."""
 
 from cookseg.data.synthetic.food import Recipe, Sauce
 from cookseg.data.synthetic.pieces import Pieces
