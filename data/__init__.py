@@ -1,14 +1,19 @@
 """Datasets: made, imported, split, and checked before anything is trained on them.
 
-from cookseg.data import diagnose, import_labels, split, survey
+>>> import tempfile
+>>> from cookseg.data import Plan, diagnose, render_set, split, survey
+>>> folder = tempfile.TemporaryDirectory()
+>>> mine = render_set(f"{folder.name}/mine", Plan({"train": 8, "val": 2}, per_session=2, sizes=[(120, 160)]))
+>>> split(mine.dataset, f"{folder.name}/split", val=0.4).splits["val"].frames
+4
+>>> report = diagnose(survey(f"{folder.name}/split"))
+>>> [finding.name for finding in report.errors]
+[]
+>>> folder.cleanup()
 
-import_labels("annotations.json", "data/sets/mine", mapping={"ladle": "stirrer", "egg": "food"})
-split("data/sets/mine", "data/sets/split", val=0.2)
-for finding in diagnose(survey("data/sets/split")).findings:
-    print(finding.name, [row.cells for row in finding.rows])
-
-`render_set` and `render_clip` make synthetic ones, `fix` a copy without the faults that need no person, and
-`require_sound` raises where a training run would break. `Layout` says how a dataset lies on disk.
+`import_labels` makes a dataset of what a labelling tool wrote, `render_set` and `render_clip` synthetic ones, `fix` a
+copy without the faults that need no person; `require_sound` raises where a training run would break. `Layout` says how
+a dataset lies on disk.
 """
 
 import importlib

@@ -166,7 +166,7 @@ def _write(pixels: UInt8Array, text: str, baseline: int) -> None:
 def _as_page(tiles: list[_Tile], report: Report, note: str) -> str:
     figures = "".join(_figure(tile) for tile in tiles)
     tables = [finding.table() for finding in report.findings] or [Table(above="None.")]
-    body = f"{_STYLE}\n<p>{html.escape(note)}</p>\n{figures}<h1>Findings</h1>\n{as_html(tables)}"
+    body = f"{_STYLE}\n<p>{html.escape(note)}</p>\n{figures}<h2>Findings</h2>\n{as_html(tables, level=3)}"
     return page(f"{report.dataset.name}: cook-data doctor", body)
 
 
@@ -185,4 +185,5 @@ _STYLE = f"""<style>
 body {{ max-width: none }}
 figure {{ display: inline-block; vertical-align: top; width: {2 * _SIDE}px; margin: 0 1em 1em 0 }}
 figure img {{ max-width: 100% }}
+td:not(:first-child), th:not(:first-child) {{ text-align: left }}
 </style>"""
