@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookseg.data.synthetic import kitchens, planes, stirrers
-from cookseg.data.synthetic.food import Serving, put_food
+from cookseg.data.synthetic.dishes import Serving
+from cookseg.data.synthetic.food import put_food
 from cookseg.data.synthetic.optics import View
 from cookseg.data.synthetic.planes import Color, Image, Plane
 from cookseg.data.synthetic.recipes import RAW_EGG, RECIPES

@@ -275,6 +275,6 @@ def _heading(angle: float) -> Contour:
 
 
 def _rotated(points: Contour, angle: float) -> Contour:
-    """Turn points (N, 3) about the vertical."""
+    """Rotate points (N, 3) about the vertical."""
     c, s = math.cos(angle), math.sin(angle)
     return np.asarray(points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from cookseg.data.synthetic import kitchens, planes, stirrers
 from cookseg.data.synthetic.action import Actors, act, put_dish
-from cookseg.data.synthetic.food import Serving, put_food
+from cookseg.data.synthetic.dishes import Serving
+from cookseg.data.synthetic.food import put_food
 from cookseg.data.synthetic.kitchens import BLACK, COUNTERS, GLOVES, HOBS, SKINS, STEEL, any_color
 from cookseg.data.synthetic.lens import Lens, make_lens, photograph
 from cookseg.data.synthetic.light import Room, make_room
