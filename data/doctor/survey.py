@@ -1,39 +1,43 @@
 """The survey: one pass over all files of a dataset, on all cores, that keeps a few measures of each.
 
-What is wrong with them is for `cookseg.data.doctor.findings` to say. No pixel is kept, so that a set of any size fits
+What is wrong with them is for `cookseg.data.doctor.checks` to say. No pixel is kept, so that a set of any size fits
 into memory.
 """
 
 import functools
 import hashlib
 import re
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from cookseg.data.doctor.frames import Look, look_at
-from cookseg.data.doctor.labels import LabelLook, look_at_label
-from cookseg.data.doctor.masks import MaskLook, Size, look_at_mask
-from cookseg.data.sessions import session_of
+from cookseg.data.doctor.frames import FrameMeasures, measure_frame
+from cookseg.data.doctor.labels import LabelMeasures, measure_label
+from cookseg.data.doctor.masks import MaskMeasures, measure_mask
+from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern, session_of
+from cookseg.data.standard import LABELLED, SPLITS, STANDARD, Split
 from cookseg.runtime.errors import ImageError, MaskError
+from cookseg.runtime.imaging.frame import Size
 from cookseg.runtime.imaging.headers import Header, read_header
 from cookseg.runtime.imaging.images import IMAGE_SUFFIXES, read_image
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import IGNORE, ClassTable
 from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.scoring.dataset import Layout, Listing, Pair, list_images, list_split, load_classes, read_pair
+from cookseg.runtime.scoring.evaluation import require_same_classes
 from cookseg.runtime.stream.parallel import map_on_cores
-from cookseg.runtime.terminal import console
-
-LABELLED = ("train", "val")
-SPLITS = (*LABELLED, "test")
 
 _SURE = 230  # of 255: nine tenths
 
 
 @dataclass
 class Record:
-    """A frame of a split, its mask if it has one, and what was seen of both.
+    """A frame of a split, its mask if it has one, and measures of both.
 
     Attributes:
         split: train, val or test.
@@ -45,14 +49,14 @@ class Record:
         image_header: How the image is stored.
         mask_header: How the mask is stored.
         size: Height and width of the upright image.
-        look: Measures of the image's pixels.
-        truth: What the mask holds.
+        measures: Measures of the image's pixels.
+        truth: Measures of the mask.
         label: Measures of the mask against the image.
         digest: Identifies the image's pixels.
         disagreement: Share of the labelled pixels for which a model is sure of another class, where one was given.
     """
 
-    split: str
+    split: Split
     name: str
     session: str | None
     image: Path
@@ -61,9 +65,9 @@ class Record:
     image_header: Header | None = None
     mask_header: Header | None = None
     size: Size | None = None
-    look: Look | None = None
-    truth: MaskLook | None = None
-    label: LabelLook | None = None
+    measures: FrameMeasures | None = None
+    truth: MaskMeasures | None = None
+    label: LabelMeasures | None = None
     digest: bytes = b""
     disagreement: float | None = None
 
@@ -84,26 +88,47 @@ class Survey:
     root: Path
     layout: Layout
     classes: ClassTable
-    listings: dict[str, Listing]
+    listings: dict[Split, Listing]
     records: list[Record]
     foreign: list[Path]
 
+    def name(self, path: Path | None) -> str:
+        """Return a file's path below the dataset's folder, or nothing where there is no file."""
+        return path.relative_to(self.root).as_posix() if path else ""
 
-def survey(root: Path, layout: Layout, sessions: re.Pattern[str], *, quick: bool = False) -> Survey:
+
+@checked_keywords
+def survey(
+    root: str | Path,
+    layout: Layout = STANDARD,
+    *,
+    session_pattern: str | re.Pattern[str] = DEFAULT_PATTERN,
+    segmenter: Segmenter | None = None,
+    quick: bool = False,
+    progress: Progress = silent,
+) -> Survey:
     """Look at every file of a dataset.
+
+    >>> survey("data/sets/mine").records[0].measures.blur  # doctest: +SKIP
+    0.31
 
     Args:
         root: Folder of the dataset.
         layout: Where in it images and masks lie.
-        sessions: Finds the session in a frame's name; see `cookseg.data.sessions.session_of`.
-        quick: Leave out the test split and everything that cannot spoil a run: what takes long.
+        session_pattern: Finds the session in a frame's name; see `cookseg.data.sessions.session_of`.
+        segmenter: A model of the dataset's classes, which says of what masks it is sure that they are wrong.
+        quick: Leave out the test split and everything that cannot break a run: what takes long.
+        progress: Is told how far it is.
 
     Raises:
         DatasetError: The folder, or one of a labelled split, does not exist.
-        InputError: ``classes.json`` is not valid.
+        InputError: ``classes.json`` or the session pattern is not valid, or the model has other classes.
     """
+    root, sessions = Path(root), compile_pattern(session_pattern)
     classes = load_classes(root)
-    listings = {split: list_split(root, split, layout) for split in LABELLED}
+    if segmenter:
+        require_same_classes(segmenter.contract.classes, classes)
+    listings: dict[Split, Listing] = {split: list_split(root, split, layout) for split in LABELLED}
     unlabelled: list[Path] = []
     if (root / "test" / layout.images).is_dir() and not quick:
         listings["test"], unlabelled = _list_test(root, layout)
@@ -116,34 +141,54 @@ def survey(root: Path, layout: Layout, sessions: re.Pattern[str], *, quick: bool
         name = image.relative_to(root / "test" / layout.images).with_suffix("").as_posix()
         records.append(Record("test", name, session_of(name, sessions), image, None))
     examine = functools.partial(_examine, classes=classes, layout=layout, quick=quick)
-    with console.progress(map_on_cores(examine, records), "checking", len(records)) as bar:
-        records = list(bar)
-    return Survey(root, layout, classes, listings, records, _foreign(root, layout))
+    records = list(progress(map_on_cores(examine, records), "checking", len(records)))
+    found = Survey(root, layout, classes, listings, records, _foreign(root, layout))
+    if segmenter:
+        _judge(found, segmenter, progress)
+    return found
 
 
-def judge(survey: Survey, segmenter: Segmenter) -> None:
-    """Let a model, of the dataset's classes, say of which masks it is sure that they are wrong.
-
-    Fills in `Record.disagreement`.
-    """
-    labelled = [record for record in survey.records if record.label and record.mask]
-    with console.progress(labelled, "comparing", len(labelled)) as bar:
-        for record in bar:
-            if record.mask:
-                sample = read_pair(Pair(record.name, record.image, record.mask), survey.classes, survey.layout)
-                found = segmenter.predict(sample.frame)
-                labelled_pixels = sample.truth != IGNORE
-                wrong = (found.class_map != sample.truth) & (found.confidence >= _SURE)
-                record.disagreement = float(wrong[labelled_pixels].mean())
+def by_session(records: Iterable[Record]) -> dict[str | None, list[Record]]:
+    """Group frames by their cooking session."""
+    groups = defaultdict(list)
+    for record in records:
+        groups[record.session].append(record)
+    return groups
 
 
-def class_pixels(survey: Survey) -> dict[str, list[int]]:
+def usual_blur(survey: Survey) -> dict[str | None, float]:
+    """Return the median blur of each session that has frames which could be measured."""
+    return {
+        session: statistics.median(blurs)
+        for session, group in by_session(survey.records).items()
+        if (blurs := [record.measures.blur for record in group if record.measures])
+    }
+
+
+def size_text(size: Size | None) -> str:
+    """Return a size, (height, width), as people write it: width x height."""
+    return f"{size[1]}x{size[0]}" if size else ""
+
+
+def class_pixels(survey: Survey) -> dict[Split, list[int]]:
     """Return the labelled pixels of each class in each labelled split."""
     totals = {split: np.zeros(len(survey.classes), np.int64) for split in survey.listings}
     for record in survey.records:
         if record.truth:
             totals[record.split] += record.truth.pixels
     return {split: total.tolist() for split, total in totals.items()}
+
+
+def _judge(survey: Survey, segmenter: Segmenter, progress: Progress) -> None:
+    """Fill in `Record.disagreement` by a model of the dataset's classes."""
+    labelled = [record for record in survey.records if record.label and record.mask]
+    for record in progress(labelled, "comparing", len(labelled)):
+        if record.mask:
+            sample = read_pair(Pair(record.name, record.image, record.mask), survey.classes, survey.layout)
+            found = segmenter.predict(sample.frame)
+            labelled_pixels = sample.truth != IGNORE
+            wrong = (found.class_map != sample.truth) & (found.confidence >= _SURE)
+            record.disagreement = float(wrong[labelled_pixels].mean())
 
 
 def _list_test(root: Path, layout: Layout) -> tuple[Listing, list[Path]]:
@@ -165,16 +210,16 @@ def _examine(record: Record, classes: ClassTable, layout: Layout, quick: bool) -
         record.unreadable[record.image] = str(error)
     if record.mask:
         try:
-            class_map, record.truth = look_at_mask(record.mask, classes, layout)
+            class_map, record.truth = measure_mask(record.mask, classes, layout)
             record.mask_header = read_header(record.mask)
         except (ImageError, MaskError) as error:
             record.unreadable[record.mask] = str(error)
     if frame is not None and not quick:
-        record.look = look_at(frame)
+        record.measures = measure_frame(frame)
         record.digest = hashlib.blake2b(frame.data, digest_size=16).digest()
         if class_map is not None and class_map.shape == record.size and not (record.truth and record.truth.error):
             orientation = record.image_header.orientation if record.image_header else 1
-            record.label = look_at_label(frame, class_map, orientation)
+            record.label = measure_label(frame, class_map, orientation)
     return record
 
 

@@ -97,6 +97,26 @@ def test_parameters_are_said_as_they_are_typed():
     )
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_parameters_in_a_result_are_said_as_they_are_typed(as_json):
+    class Advice:
+        def to_dict(self):
+            return {"`fix`": ["`fix` does", {"text": "`other` and `fix`"}], "count": 2, "none": None}
+
+        def tables(self):
+            return [Table(["`fix`", "cell"], [["a", "b"]], above="`fix` does")]
+
+    command = console.Command(
+        "c", params=[click.Option(["--fix"])], callback=lambda fix: console.emit(as_json, Advice())
+    )
+    said = CliRunner().invoke(command).stdout
+    if as_json:
+        expected = {"`fix`": ["--fix does", {"text": "`other` and --fix"}], "count": 2, "none": None}
+        assert json.loads(said) == expected
+    else:
+        assert said.startswith("--fix does\n")
+
+
 def test_a_command_says_what_the_library_logs_and_a_program_that_calls_it_hears_nothing(capfd):
     @click.command(cls=console.Command, params=[click.Option(["--batch"], type=int)])
     def command(batch):
