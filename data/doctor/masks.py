@@ -12,8 +12,7 @@ from cookseg.runtime.errors import MaskError
 from cookseg.runtime.imaging.frame import Size
 from cookseg.runtime.imaging.headers import Header, read_header
 from cookseg.runtime.imaging.images import UInt8Array, read_mask_image
-from cookseg.runtime.imaging.masks import _packed as packed
-from cookseg.runtime.imaging.masks import colorize, from_colors, nearest_class, read_mask
+from cookseg.runtime.imaging.masks import colorize, from_colors, nearest_class, packed, read_mask
 from cookseg.runtime.model.contract import IGNORE, ClassTable, Color
 from cookseg.runtime.scoring.dataset import Layout
 

@@ -14,7 +14,7 @@ from cookseg.data.importers.shapes import Segmentation, Shape
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.frame import Size
 from cookseg.runtime.imaging.images import read_mask_image
-from cookseg.runtime.imaging.masks import _packed as packed
+from cookseg.runtime.imaging.masks import packed
 
 _FARTHEST = 10  # times the longest side of the frame: what lies beyond is not a coordinate
 _UNDRAWN = -2  # in a label map: no shape
