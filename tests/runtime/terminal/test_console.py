@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from cookseg.benchmarks import latency
 from cookseg.benchmarks.cli import main as cook_bench
 from cookseg.data.cli import main as cook_data
 from cookseg.runtime import errors
@@ -165,7 +166,7 @@ def test_nothing_but_the_result_is_on_stdout(capsys):
     [
         (cook_infer, ["masks"], "SOURCE"),
         (cook_infer, ["info"], "MODEL"),
-        (cook_bench, [], "MODEL"),
+        (cook_bench, ["latency"], "MODEL"),
         (cook_infer, ["masks", "a.jpg", "-m", "x.onnx", "--device", "gpu"], "cuda"),
         (cook_infer, ["masks", "a.jpg", "-m", "x.onnx", "--threads", "-1"], "--threads"),
         (cook_infer, ["eval", "nowhere", "-m", "x.onnx"], "nowhere"),
@@ -211,7 +212,7 @@ def test_an_accelerator_that_is_not_there_exits_with_4(tmp_path, monkeypatch, de
     [
         *(cook_infer.commands[name] for name in ("masks", "eval", "info", "selftest", "install")),
         cook_data.commands["doctor"],
-        cook_bench,
+        latency.main,
     ],
     ids=lambda command: command.name,
 )
