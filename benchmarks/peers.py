@@ -73,6 +73,7 @@ class Setting:
 
 def without_normalisation(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model from normalised frames (N, 3, H, W) to logits (N, C, H, W), cut from one that cookseg made."""
+    model = onnx.shape_inference.infer_shapes(model)
     tensor = model.graph.input[0].name
     while True:
         users = [node for node in model.graph.node if tensor in node.input]
