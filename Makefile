@@ -18,7 +18,7 @@ demo: .venv/installed
 	$(BIN)/cook-export $(RUN) -o $(RUN)/model.onnx
 	$(BIN)/cook-infer eval $(SET) -m $(RUN)/model.onnx
 	$(BIN)/cook-infer masks $(SET)/test/images -m $(RUN)/model.onnx -o test_inf_masks --overlay
-	$(BIN)/cook-bench $(RUN)/model.onnx
+	$(BIN)/cook-bench latency $(RUN)/model.onnx
 	@echo
 	@echo "Open these: test_inf_masks/*.png (masks), test_inf_masks/overlay/*.png (masks over frames),"
 	@echo "            $(RUN)/curves.png (training), $(RUN)/model.onnx (the model to ship)"

@@ -1,6 +1,7 @@
 """`cook-export` from a run to a file, or to an error and no file."""
 
 import json
+import sys
 from dataclasses import replace
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cookseg.export import convert, graph, quantize
+from cookseg.export import convert, graph, targets
 from cookseg.export.cli import main
 from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.model.engine import OnnxEngine
@@ -65,8 +66,8 @@ class TestCommand:
         assert list(tmp_path.iterdir()) == []
 
     def test_auto_takes_the_fastest_that_passes(self, trained, tmp_path, monkeypatch):
-        native = quantize.native_target()
-        monkeypatch.setitem(quantize.TARGETS, native, replace(quantize.TARGETS[native], half=True))
+        native = targets.native_target()
+        monkeypatch.setitem(targets.TARGETS, native, replace(targets.TARGETS[native], half=True))
         arguments = (trained.run, "-o", tmp_path / "m.onnx", "--precision", "auto", "--json", "--max-drop")
         report = json.loads(self.export(*arguments, "100").stdout)
         speeds = {
@@ -122,6 +123,35 @@ class TestCommand:
         assert result.exit_code == 2
         assert "'depth' is not among" in result.stderr
 
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--min-ort", "1.2"], "Error: --min-ort 1.2: name a release of onnxruntime from 1.14 on"),
+            (
+                ["--precision", "auto", "--target", "arm"],
+                "--precision auto chooses by latency, and this",
+            ),
+        ],
+    )
+    def test_errors_name_what_was_typed(self, trained, tmp_path, monkeypatch, options, said):
+        monkeypatch.setattr(targets, "native_target", lambda: "x86")
+        result = self.export(trained.run, "-o", tmp_path / "m.onnx", *options)
+        assert result.exit_code in {1, 4}
+        assert said in result.stderr
+
+    def test_where_int8_does_not_hold_the_remedy_is_what_one_types(self, trained, tmp_path):
+        result = self.export(trained.run, "-o", tmp_path / "m.onnx", "--precision", "int8", "--max-drop", "-100")
+        assert result.exit_code == 3
+        assert "with cook-train --qat, or export with --precision fp32" in result.stderr
+
+    def test_the_text_shows_every_table_and_what_to_do_next(self, trained, tmp_path):
+        result = self.export(trained.run, "-o", tmp_path / "m.onnx")
+        assert result.exit_code == 0, result.stderr
+        for title in ("Graphs", "Against torch", "IoU on the validation set"):
+            assert f"{title}\n" in result.stdout
+        assert f"all checks passed: {tmp_path / 'm.onnx'} (fp32," in result.stdout
+        assert f"next: cook-infer masks FRAMES -m {tmp_path / 'm.onnx'} -o test_inf_masks" in result.stdout
+
     def test_an_earlier_model_survives_a_failed_check(self, trained, tmp_path):
         (tmp_path / "m.onnx").write_bytes(b"earlier")
         result = self.export(trained.run, "-o", tmp_path / "m.onnx", "--atol", "1e-12")
@@ -142,7 +172,8 @@ class TestCommand:
         assert result.exit_code == 0, result.stderr
 
     def test_without_a_simplifier_the_unsimplified_graph_is_kept_with_a_warning(self, trained, tmp_path, monkeypatch):
-        monkeypatch.setattr(convert, "_SIMPLIFIER", "raise SystemExit('broken')")
+        broken = (sys.executable, "-c", "raise SystemExit('broken')")
+        monkeypatch.setattr(convert, "_SIMPLIFIER", broken)
         result = self.export(trained.run, "-o", tmp_path / "model.onnx", "--json")
         assert result.exit_code == 0, result.stderr
         assert "warning: onnxsim failed: broken; the graph stays as it is" in result.stderr

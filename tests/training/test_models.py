@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cookseg.export import convert, quantize
+from cookseg.export import convert, quantize, targets
 from cookseg.export.check import open_session
 from cookseg.runtime.model.contract import COOKING, Contract, Preprocessing
 from cookseg.runtime.scoring.dataset import Sample
@@ -82,7 +82,7 @@ class TestEveryModel:
 
     def test_all_of_it_can_be_computed_in_int8(self, model):
         onnx_model = convert.simplify(convert.to_onnx(seeded(model), Contract(COOKING, ODD)))
-        quantizer = quantize.Quantizer(onnx_model, frames(4), quantize.TARGETS["x86"])
+        quantizer = quantize.Quantizer(onnx_model, frames(4), targets.TARGETS["x86"])
         quantized = quantizer.quantized(quantizer.ranges("minmax"))
         makers = {output: node.op_type for node in quantized.graph.node for output in node.output}
         layers = [node for node in quantized.graph.node if node.op_type in {"Conv", "ConvTranspose"}]

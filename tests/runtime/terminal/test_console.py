@@ -175,7 +175,7 @@ def test_nothing_but_the_result_is_on_stdout(capsys):
     [
         (cook_infer, ["masks"], "SOURCE"),
         (cook_infer, ["info"], "MODEL"),
-        (cook_bench, [], "MODEL"),
+        (cook_bench, ["latency"], "MODEL"),
         (cook_infer, ["masks", "a.jpg", "-m", "x.onnx", "--device", "gpu"], "cuda"),
         (cook_infer, ["masks", "a.jpg", "-m", "x.onnx", "--threads", "-1"], "--threads"),
         (cook_infer, ["eval", "nowhere", "-m", "x.onnx"], "nowhere"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cookseg.benchmarks.cli import main as cook_bench
+from cookseg.benchmarks import latency
 from cookseg.data.cli import main as cook_data
 from cookseg.runtime.model import engine
 from cookseg.runtime.terminal import params
@@ -28,7 +28,7 @@ def test_what_is_no_size_is_refused(text):
     [
         *(cook_infer.commands[name] for name in ("masks", "eval", "info", "selftest", "install")),
         cook_data.commands["doctor"],
-        cook_bench,
+        latency.main,
     ],
     ids=lambda command: command.name,
 )
