@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from cookseg.benchmarks.plots import draw_tradeoff
+from cookseg.evaluation.run import Run
 from cookseg.export import convert, graph, quantize
 from cookseg.export.calibration import calibration_frames
 from cookseg.export.pipeline import median_latency
@@ -142,7 +143,7 @@ def run(data: Path, folder: Path, model: str, seed: int, epochs: int | None) -> 
         model,
         seed,
         _precision(contract),
-        json.loads((folder / "run.json").read_text("utf-8"))["parameters"],
+        Run(folder).read_record().parameters or 0,
         f"{spec.width}x{spec.height}",
         hours,
         val.mean_iou or 0.0,
@@ -227,7 +228,7 @@ def _markdown(rows: list[list[str]]) -> list[str]:
 def _train(data: Path, folder: Path, options: Sequence[object]) -> float:
     """Train, or go on with what was begun; return the hours."""
     start = time.monotonic()
-    begun = (folder / "last.pt").exists()
+    begun = Run(folder).last.exists()
     _command("training", data, "-o", folder, *(["--resume", "--no-check"] if begun else options))
     return (time.monotonic() - start) / 3600
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from cookseg.evaluation.run import Run
 from cookseg.export import calibration, check, convert, divergence, graph, provenance, quantize
 from cookseg.export.config import Gates, Precision, Settings, Target, versions
 from cookseg.export.report import Report, Stage
@@ -27,7 +28,8 @@ from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.scoring.evaluation import evaluate, require_same_classes
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, score_dict
 from cookseg.runtime.terminal import console
-from cookseg.training import checkpoint, runs
+from cookseg.training import checkpoint
+from cookseg.training.dataset import Data
 from cookseg.training.models.network import Network
 from cookseg.training.trainer import TorchEngine
 
@@ -102,9 +104,7 @@ def median_latency(models: dict[str, tuple[bytes, UInt8Array]], device: str) -> 
 class _Export:
     """One export: the way of a model through its stages, and what was found on it."""
 
-    def __init__(
-        self, network: Network, contract: Contract, dataset: runs.Data, gates: Gates, settings: Settings
-    ) -> None:
+    def __init__(self, network: Network, contract: Contract, dataset: Data, gates: Gates, settings: Settings) -> None:
         self.network, self.contract, self.dataset = network, contract, dataset
         self.gates, self.settings = gates, settings
         self.names = contract.classes.names
@@ -283,13 +283,13 @@ def _target(settings: Settings) -> tuple[quantize.Arithmetic, str]:
     return quantize.TARGETS[name], "cuda" if name == "cuda" and cuda else "cpu"
 
 
-def _dataset(run: Path, data: Path | None) -> runs.Data:
+def _dataset(run: Path, data: Path | None) -> Data:
     if data:
-        return runs.Data.find(data, Layout())
+        return Data.find(data, Layout())
     try:
-        root, layout = runs.trained_on(run)
+        record = Run(run).read_record()
     except InputError as error:
         raise InputError(f"{error}; name one with --data") from error
-    if not root.is_dir():
-        raise InputError(f"{root}: the dataset that {run} was trained on is not there: name one with --data")
-    return runs.Data.find(root, layout)
+    if not record.data.is_dir():
+        raise InputError(f"{record.data}: the dataset that {run} was trained on is not there: name one with --data")
+    return Data.find(record.data, record.layout)
