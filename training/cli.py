@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
@@ -183,21 +183,22 @@ def main(
     if resume:
         stored = checkpoint.stored_config(Run(run).last)
         config = _configuration(ctx, changes, stored)
-    with _signals() as received, _step_bar() as report:
-        try:
-            result = runs.train(
-                data,
-                run,
-                config,
-                resume=resume,
-                report=report or runs.log_validation,
-                stop=lambda: bool(received),
-                progress=bars.bar,
-                **common,
-            )
-        except runs.InterruptedRunError as error:
-            number = received[0] if received else signal.SIGTERM  # another process got it
-            raise runs.InterruptedRunError(error.where, number.name, 128 + number) from error
+    steps = _Steps()
+    try:
+        result = runs.train(
+            data,
+            run,
+            config,
+            resume=resume,
+            report=steps.show,
+            stop=lambda: bool(steps.received),
+            around=steps,
+            progress=bars.bar,
+            **common,
+        )
+    except runs.InterruptedRunError as error:
+        number = steps.received[0] if steps.received else signal.SIGTERM  # another process got it
+        raise runs.InterruptedRunError(error.where, number.name, 128 + number) from error
     if distributed.first_process():
         console.emit(as_json, result)
 
@@ -244,25 +245,29 @@ def _configuration(ctx: click.Context, changes: Mapping[str, Any], base: TrainCo
         raise click.UsageError(ctx.command.spelled(str(error)), ctx) from error
 
 
-@contextlib.contextmanager
-def _step_bar() -> Iterator["Callable[[Trainer], None] | None"]:
-    """Give what shows a run's steps in a progress bar; None where nobody watches."""
-    from cookseg.training import runs  # noqa: PLC0415 - `--help` must not need torch
+class _Steps(contextlib.ExitStack):
+    """While the steps are done: signals are collected, and a bar is shown where somebody watches."""
 
-    if not bars.interactive():
-        yield None
-        return
-    with contextlib.ExitStack() as stack:
-        advance: Callable[[str], None] | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self.received: list[signal.Signals] = []
+        self._advance: Callable[[str], None] | None = None
 
-        def report(trainer: "Trainer") -> None:
-            nonlocal advance
-            if advance is None:
-                bar = bars.step_progress(trainer.steps, "training", trainer.progress.step - 1)
-                advance = stack.enter_context(bar)
-            advance(runs.status(trainer))
+    def __enter__(self) -> Self:
+        self.received = self.enter_context(_signals())
+        return self
 
-        yield report
+    def show(self, trainer: "Trainer") -> None:
+        """Advance the bar, or tell of a validation."""
+        from cookseg.training import runs  # noqa: PLC0415 - `--help` must not need torch
+
+        if not bars.interactive():
+            runs.log_validation(trainer)
+            return
+        if self._advance is None:
+            bar = bars.step_progress(trainer.steps, "training", trainer.progress.step - 1)
+            self._advance = self.enter_context(bar)
+        self._advance(runs.status(trainer))
 
 
 @contextlib.contextmanager

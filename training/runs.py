@@ -1,7 +1,9 @@
 """A whole training run on disk: check and read the data, train with reports and checkpoints, evaluate the best."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,7 @@ def train(  # noqa: PLR0913 - what a run is told beside its configuration, by ke
     layout: Layout | None = None,
     report: Callable[[Trainer], object] = log_validation,
     stop: Callable[[], bool] = never,
+    around: AbstractContextManager[object] | None = None,
     progress: Progress = silent,
 ) -> Trained:
     """Train a network on a dataset, and keep its best weights, all in a run's folder.
@@ -110,7 +113,8 @@ def train(  # noqa: PLR0913 - what a run is told beside its configuration, by ke
         layout: How the dataset is laid out, None for the standard way; a resumed run has its own.
         report: Called with the trainer after each step; a validation has just been done where the trainer's
             ``progress.losses`` is empty.
-        stop: Asked after each step; the run is saved and ends when it returns True. No signal is handled here.
+        stop: Asked after each step; the run is saved and ends when it returns True.
+        around: Entered while the steps are done, and nothing else is: handlers of signals, say; there are none here.
         progress: Told of frames as they are checked, decoded and evaluated.
 
     Returns:
@@ -133,7 +137,8 @@ def train(  # noqa: PLR0913 - what a run is told beside its configuration, by ke
         trainer = prepare(found, start, device=place, run=folder, progress=progress)
         if distributed.rank() == 0:
             _begin(folder, found, trainer, start)
-        _fit(trainer, folder, default_workers(place) if workers is None else workers, report, stop)
+        with around or contextlib.nullcontext():
+            _fit(trainer, folder, default_workers(place) if workers is None else workers, report, stop)
         return distributed.from_first(lambda: finish(found, folder, progress=progress))
 
 

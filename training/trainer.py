@@ -110,7 +110,7 @@ class Trainer:
         Args:
             run: Folder of the checkpoints.
             workers: Processes that augment; 0 does it in this one.
-            report: Told of every step; a validation has just been done where `Progress.losses` is empty.
+            report: Told of every step; a validation has just been done where `State.losses` is empty.
 
         Raises:
             CooksegError: The loss is not finite.

@@ -1,6 +1,7 @@
 """The training configuration: its fields by dotted name, the file, the command's short forms, and what is refused."""
 
 import json
+import signal
 import subprocess
 import sys
 import tomllib
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 from cookseg.evaluation import Run
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.model.contract import Preprocessing
-from cookseg.training import STARTER, AugmentConfig, TrainConfig, checkpoint, config_file, fields, load_config
+from cookseg.training import STARTER, AugmentConfig, TrainConfig, checkpoint, config_file, fields, load_config, runs
 from cookseg.training.cli import changes_of, main
 
 
@@ -272,3 +273,29 @@ def test_the_library_trains_in_silence_without_a_terminal(scenes, tmp_path):
     line = [sys.executable, "-c", SILENT, str(scenes), str(tmp_path / "run")]
     done = subprocess.run(line, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.integration
+def test_a_signal_before_the_first_step_has_its_usual_effect(scenes, tmp_path, monkeypatch):
+    """Only steps can be finished and saved: while frames are decoded, and at the end, Ctrl-C ends the command."""
+    handlers = {}
+
+    def note(moment):
+        handlers[moment] = signal.getsignal(signal.SIGTERM)
+
+    class Noting(runs.Reporter):
+        def update(self, history):
+            note("steps")
+            super().update(history)
+
+    def noted(moment, function):
+        return lambda *arguments, **options: note(moment) or function(*arguments, **options)
+
+    monkeypatch.setattr(runs, "Reporter", Noting)
+    monkeypatch.setattr(runs, "prepare", noted("before", runs.prepare))
+    monkeypatch.setattr(runs, "finish", noted("after", runs.finish))
+    line = [scenes, "-o", tmp_path / "run", "--imgsz", 32, "--epochs", 1]
+    usual = signal.getsignal(signal.SIGTERM)
+    assert CliRunner().invoke(main, [*map(str, line)]).exit_code == 0
+    assert handlers["before"] == handlers["after"] == usual
+    assert handlers["steps"] != usual
