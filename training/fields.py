@@ -35,8 +35,8 @@ def fitted(kind: type, changes: Mapping[str, Any]) -> dict[str, Any]:
         InputError: There is no such field, or it is of another type.
     """
     known = _leaves(kind)
-    for name in changes.keys() - known.keys():
-        raise InputError(_unknown(name, known))
+    if unknown := [name for name in changes if name not in known]:
+        raise InputError(_unknown(unknown[0], known))
     return {name: _fitting(name, value, known[name]) for name, value in changes.items()}
 
 
