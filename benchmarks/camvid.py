@@ -22,6 +22,7 @@ import numpy as np
 
 from cookseg.benchmarks.camvid_results import COLORS, REFERENCE, Result, Results, made_with
 from cookseg.benchmarks.plots import draw_tradeoff
+from cookseg.evaluation.run import Run
 from cookseg.export import convert, graph, quantize, targets
 from cookseg.export.calibration import calibration_frames
 from cookseg.export.latency import median_latency
@@ -84,7 +85,7 @@ def run(data: Path, folder: Path, model: str, seed: int, epochs: int | None) -> 
         model,
         seed,
         _precision(contract),
-        json.loads((folder / "run.json").read_text("utf-8"))["parameters"],
+        Run(folder).read_record().parameters or 0,
         f"{spec.width}x{spec.height}",
         hours,
         val.mean_iou or 0.0,
@@ -121,7 +122,7 @@ def reference(data: Path) -> bytes:
 def _train(data: Path, folder: Path, options: Sequence[object]) -> float:
     """Train, or continue an unfinished run; return the hours."""
     start = time.monotonic()
-    begun = (folder / "last.pt").exists()
+    begun = Run(folder).last.exists()
     _command("training", data, "-o", folder, *(["--resume", "--no-check"] if begun else options))
     return (time.monotonic() - start) / 3600
 

@@ -1,27 +1,19 @@
 """Plots of benchmarks; matplotlib is of the extra `train`."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
+from cookseg.evaluation.plots import new_figure, png
 
 if TYPE_CHECKING:
     from cookseg.benchmarks.camvid_results import Result
     from cookseg.benchmarks.soak import Sample
 
 
-def png(figure: Figure) -> bytes:
-    """Return a figure as a PNG."""
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    return data.getvalue()
-
-
 def draw_soak(samples: Sequence["Sample"]) -> bytes:
     """Draw what a process held during a soak run, over the predictions; return a PNG."""
     done = [sample.predictions for sample in samples]
-    figure = Figure(figsize=(9, 7), layout="constrained")
+    figure = new_figure(9, 7)
     axes = figure.subplots(3, 1, sharex=True, height_ratios=[2, 1, 1])
     curves: dict[str, list[float]] = {
         "resident memory, MB": [sample.resident_bytes / 1e6 for sample in samples],
@@ -39,7 +31,7 @@ def draw_soak(samples: Sequence["Sample"]) -> bytes:
 
 def draw_tradeoff(results: Sequence["Result"], milliseconds: Mapping[str, float]) -> bytes:
     """Draw mIoU over latency, one point for each model and seed; return a PNG."""
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    figure = new_figure(9, 4.5)
     ax = figure.subplots()
     for name in dict.fromkeys(result.model for result in results):
         runs = [result for result in results if result.model == name]

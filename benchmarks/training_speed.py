@@ -24,10 +24,12 @@ from cookseg.runtime.model.contract import Preprocessing
 from cookseg.runtime.results import Table
 from cookseg.runtime.scoring.dataset import Layout, Pair, Sample, read_pair
 from cookseg.runtime.terminal import console, params
-from cookseg.training import runs
 from cookseg.training.augment import augment
 from cookseg.training.config import TrainConfig
+from cookseg.training.dataset import Data
+from cookseg.training.devices import default_workers, find_device
 from cookseg.training.models import PRESETS, build
+from cookseg.training.preparation import Start, prepare
 from cookseg.training.samples import fit_sample
 from cookseg.training.throughput import Throughput
 
@@ -37,7 +39,7 @@ _ROUNDS = 3
 class _Files(Dataset[tuple[Any, Any]]):
     """Frames that are decoded each time they are used."""
 
-    def __init__(self, data: runs.Data, config: TrainConfig) -> None:
+    def __init__(self, data: Data, config: TrainConfig) -> None:
         self.data, self.config = data, config
         self.rng = np.random.default_rng(0)
 
@@ -54,7 +56,7 @@ class _Files(Dataset[tuple[Any, Any]]):
         return fit_sample(read_pair(pair, self.data.classes, self.data.layout), self.config.preprocessing)
 
 
-def plain_loop(data: runs.Data, config: TrainConfig, device: torch.device) -> Iterator[Throughput]:
+def plain_loop(data: Data, config: TrainConfig, device: torch.device) -> Iterator[Throughput]:
     """Train for ever; give the clock after every step."""
     network = build(PRESETS[config.model], len(data.classes), config.preprocessing).to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr)
@@ -77,11 +79,11 @@ def _dice(logits: Tensor, truth: Tensor) -> Tensor:
     return 1 - ((2 * overlap + 1) / (probability.sum((0, 2, 3)) + target.sum((0, 2, 3)) + 1)).mean()
 
 
-def our_loop(data: runs.Data, config: TrainConfig, device: torch.device) -> Iterator[Throughput]:
+def our_loop(data: Data, config: TrainConfig, device: torch.device) -> Iterator[Throughput]:
     """Train as `cook-train` does; give the clock after every step."""
-    trainer = runs.prepare(data, None, config, device=device.type)
+    trainer = prepare(data, Start.of(config), device=device.type)
     throughput = trainer.throughput
-    for frames, truth in throughput.batches(trainer.batches(range(trainer.steps), runs.default_workers(device.type))):
+    for frames, truth in throughput.batches(trainer.batches(range(trainer.steps), default_workers(device.type))):
         with throughput.step(config.batch):
             trainer.step(frames, truth, config.lr)
         yield throughput
@@ -140,11 +142,11 @@ class TrainingSpeed:
 @params.json_option
 def main(model: str, imgsz: tuple[int, int], batch: int, steps: int, device: str, as_json: bool) -> None:
     """Train on rendered frames by a plain loop and by cookseg's, in turns; print images a second of both."""
-    place = torch.device(runs.find_device(device))
+    place = torch.device(find_device(device))
     config = TrainConfig(model=model, batch=batch, epochs=10_000, preprocessing=Preprocessing(*imgsz))
     with tempfile.TemporaryDirectory() as folder:
         list(write(plan_shots(Path(folder), Plan({"train": 4 * batch, "val": 2, "test": 0}, 4, 0, (imgsz,), 2))))
-        data = runs.Data.find(Path(folder), Layout())
+        data = Data.find(Path(folder), Layout())
         loops = {"plain loop": plain_loop(data, config, place), "cookseg": our_loop(data, config, place)}
         for loop in loops.values():
             for _ in range(3):  # warm up

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from cookseg.evaluation.run import Run
 from cookseg.export import calibration, convert, graph, provenance, quantize, targets
 from cookseg.export.config import Gates, Precision, Settings, versions
 from cookseg.export.latency import median_latency
@@ -25,7 +26,8 @@ from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.scoring.evaluation import require_same_classes
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, score_dict
-from cookseg.training import checkpoint, runs
+from cookseg.training import checkpoint
+from cookseg.training.dataset import Data
 
 _log = logging.getLogger(__name__)
 
@@ -207,13 +209,13 @@ class _Export:
         return replace(contract, provenance={**known, "export": made})
 
 
-def _dataset(run: Path, data: Path | None) -> runs.Data:
+def _dataset(run: Path, data: Path | None) -> Data:
     if data:
-        return runs.Data.find(data, Layout())
+        return Data.find(data, Layout())
     try:
-        root, layout = runs.trained_on(run)
+        record = Run(run).read_record()
     except InputError as error:
         raise InputError(f"{error}; name one with `data`") from error
-    if not root.is_dir():
-        raise InputError(f"{root}: the dataset that {run} was trained on is not there: name one with `data`")
-    return runs.Data.find(root, layout)
+    if not record.data.is_dir():
+        raise InputError(f"{record.data}: the dataset that {run} was trained on is not there: name one with `data`")
+    return Data.find(record.data, record.layout)

@@ -17,7 +17,7 @@ from cookseg.runtime.progress import Progress
 from cookseg.runtime.results import listed
 from cookseg.runtime.scoring.evaluation import evaluate
 from cookseg.runtime.scoring.metrics import ConfusionMatrix
-from cookseg.training import runs
+from cookseg.training.dataset import Data
 from cookseg.training.models.network import Network
 from cookseg.training.trainer import TorchEngine
 
@@ -34,7 +34,7 @@ class Proof:
     """
 
     def __init__(
-        self, network: Network, contract: Contract, dataset: runs.Data, gates: Gates, device: str, progress: Progress
+        self, network: Network, contract: Contract, dataset: Data, gates: Gates, device: str, progress: Progress
     ) -> None:
         self.network, self.contract, self.dataset = network, contract, dataset
         self.gates, self.device, self.progress = gates, device, progress

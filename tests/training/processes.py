@@ -11,6 +11,7 @@ from unittest import mock
 import numpy as np
 import torch
 
+from cookseg.evaluation import Run
 from cookseg.runtime.model.contract import COOKING, IGNORE, Contract, Preprocessing
 from cookseg.runtime.scoring.dataset import Sample
 from cookseg.training import distributed
@@ -63,7 +64,7 @@ def train(folder, mode=""):
         return True
 
     trainer.optimizers[0].register_step_pre_hook(keep_gradients)
-    trainer.fit(folder, 0, report)
+    trainer.fit(Run(folder), 0, report)
     pace = {"images_per_s", "waiting"}
     history = [{name: row[name] for name in row.keys() - pace} for row in trainer.progress.history]
     return {"losses": losses, "gradients": gradients, "statistics": statistics, "history": history}

@@ -89,5 +89,5 @@ def test_the_death_of_one_process_ends_the_run_with_a_message(scenes, tmp_path):
 
 def test_a_batch_smaller_than_the_processes_is_refused(scenes, tmp_path):
     errors = finish(cook_train(3, scenes, tmp_path / "run", "--batch", 2), code=1)
-    assert "--batch is 2: give each of the 3 processes a frame" in errors
+    assert "--batch 2: give each of the 3 processes a frame" in errors
     assert not (tmp_path / "run").exists()

@@ -14,7 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from cookseg.training import checkpoint, runs
+from cookseg.training import checkpoint, cli
 from cookseg.training.cli import main
 
 pytestmark = pytest.mark.integration
@@ -69,7 +69,7 @@ def test_a_run_killed_at_any_moment_ends_with_the_weights_of_one_that_was_not(sc
 def test_a_full_disk_is_an_error_and_the_last_checkpoint_still_resumes(scenes, tmp_path, monkeypatch):
     run = tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr(runs, "_signals", lambda: nullcontext([signal.SIGTERM]))  # after the first step
+        patched.setattr(cli, "_signals", lambda: nullcontext([signal.SIGTERM]))  # after the first step
         stopped = CliRunner().invoke(main, [str(scenes), "-o", str(run), *OPTIONS])
     assert stopped.exit_code == 128 + signal.SIGTERM, stopped.stderr
     before = (run / "last.pt").read_bytes()
