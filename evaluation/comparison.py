@@ -122,7 +122,7 @@ def plot(runs: list[Run]) -> bytes:
         epochs = [row["epoch"] for row in run.history]
         for axes, name in ((left, "val_miou"), (right, "train_loss")):
             values = [float("nan") if row[name] is None else row[name] for row in run.history]
-            axes.plot(epochs, values, label=f"{run.path} ({format_score(run.best['val_miou'])})")
+            axes.plot(epochs, values, marker=".", label=f"{run.path} ({format_score(run.best['val_miou'])})")
     left.set(xlabel="epoch", ylabel="validation mIoU", ylim=(0, 1))
     left.grid(alpha=0.3)
     right.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))

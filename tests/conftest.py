@@ -1,5 +1,6 @@
 """Fixtures that several tests share: a few rendered scenes, a network trained on them, and its export."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,10 @@ from cookseg.runtime.imaging.masks import colorize
 from cookseg.runtime.imaging.png import write_png
 from cookseg.runtime.model.contract import COOKING, Contract, Preprocessing
 from cookseg.runtime.model.segmenter import Segmenter
+
+# For torch in this process and in all that tests start: the networks are tiny, and where other work keeps the cores
+# busy, threads that wait for each other are ten times slower than one.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @dataclass(frozen=True)
@@ -68,14 +73,24 @@ def clean(pristine, tmp_path):
 @pytest.fixture(scope="session")
 def trained(scenes, tmp_path_factory):
     """A run that learnt the scenes by heart."""
-    import torch
-
     from cookseg.training.cli import main
 
-    torch.set_num_threads(1)  # on a busy machine, threads that wait for each other are ten times slower than one
     run = tmp_path_factory.mktemp("runs") / "scenes"
-    options = ["--imgsz", "64", "--epochs", "150", "--batch", "4", "--lr", "0.004", "--rotation", "0", "--json"]
-    result = CliRunner().invoke(main, [str(scenes), "-o", str(run), *options], catch_exceptions=False)
+    options = [
+        "--imgsz",
+        "64",
+        "--epochs",
+        "80",
+        "--val-every",
+        "10",
+        "--batch",
+        "4",
+        "--lr",
+        "0.004",
+        "--rotation",
+        "0",
+    ]
+    result = CliRunner().invoke(main, [str(scenes), "-o", str(run), *options, "--json"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return Trained(scenes, run, result.stdout)
 
@@ -89,6 +104,21 @@ def model(trained):
     result = CliRunner().invoke(main, [str(trained.run), "-o", str(path)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return path
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Every figure that is saved during the test, to look at what it shows."""
+    from matplotlib.figure import Figure
+
+    saved, save = [], Figure.savefig
+
+    def keep(figure, *arguments, **options):
+        saved.append(figure)
+        return save(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return saved
 
 
 @pytest.fixture
