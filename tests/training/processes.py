@@ -93,7 +93,7 @@ def launch(count, work):
             code = 0
         except SystemExit as end:
             code = end.code or 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - of a process of its own
             traceback.print_exc()
         finally:
             distributed.end(code)
