@@ -36,7 +36,7 @@ def draw_histories(histories: Mapping[str, Sequence[Row]]) -> bytes:
     for label, history in histories.items():
         epochs = [row["epoch"] for row in history]
         for axes, name in ((left, "val_miou"), (right, "train_loss")):
-            axes.plot(epochs, [or_nan(row[name]) for row in history], label=label)
+            axes.plot(epochs, [or_nan(row[name]) for row in history], marker=".", label=label)
     left.set(xlabel="epoch", ylabel="validation mIoU", ylim=(0, 1))
     left.grid(alpha=0.3)
     right.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))

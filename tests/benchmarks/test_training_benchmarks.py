@@ -1,6 +1,8 @@
 """The benchmarks of training: CamVid's whole protocol on frames of noise, and the race against a plain loop."""
 
 import json
+import sys
+from importlib import import_module
 
 import cv2
 import numpy as np
@@ -30,6 +32,18 @@ def frames(tmp_path):
     return tmp_path / "camvid"
 
 
+@pytest.fixture(autouse=True)
+def one_round(monkeypatch):
+    """Time models once: three rounds are for figures that people compare."""
+    monkeypatch.setattr(sys.modules[camvid.median_latency.__module__], "_ROUNDS", 1)
+
+
+def command(stage, *arguments):
+    """Run one of our commands in this process: the test before starts them as `camvid` does."""
+    done = CliRunner().invoke(import_module(f"cookseg.{stage}.cli").main, [*map(str, arguments)])
+    assert done.exit_code == 0, done.stderr
+
+
 def test_camvid_trains_exports_evaluates_and_times_and_does_nothing_twice(frames, tmp_path, monkeypatch):
     monkeypatch.setitem(PRESETS, "classic", Preset("unet", {"widths": (8, 16), "transposed": True}))
     monkeypatch.setitem(camvid.RECIPES, "edge-s", "--imgsz 96x72 --workers 0")
@@ -53,6 +67,7 @@ def test_camvid_trains_exports_evaluates_and_times_and_does_nothing_twice(frames
 def test_camvid_fine_tunes_where_the_export_does_not_choose_int8(frames, tmp_path, monkeypatch):
     monkeypatch.setitem(PRESETS, "classic", Preset("unet", {"widths": (8, 16), "transposed": True}))
     monkeypatch.setitem(camvid.RECIPES, "edge-s", "--imgsz 96x72 --workers 0")
+    monkeypatch.setattr(camvid, "_command", command)
     precisions = iter(["fp32", "int8"])
     monkeypatch.setattr(camvid, "_precision", lambda contract: next(precisions))
     arguments = [str(frames), "-o", str(tmp_path / "out"), "--model", "edge-s", "--epochs", "1", "--json"]
