@@ -53,21 +53,6 @@ def test_the_table_has_a_row_for_each_run_and_a_column_for_each_difference(runs)
     assert second.split() == [runs[1], "0.5000", "1", "0.5000", "0.2500", "n/a", "1", "10", "n/a", "90"]
 
 
-def test_the_plot_has_a_curve_for_each_run(runs, tmp_path):
-    def pixels(color):
-        return int((cv2.imread(str(tmp_path / "plots/c.png")) == color[::-1]).all(axis=2).sum())
-
-    blue, orange = (31, 119, 180), (255, 127, 14)  # matplotlib's first two
-    assert compare(runs[0], "--plot", tmp_path / "plots/c.png").exit_code == 0
-    assert pixels(blue) > 100
-    assert pixels(orange) == 0
-    (tmp_path / "other/metrics.csv").write_text("epoch,train_loss,val_miou\n1,1,0.2\n2,1,0.9\n")
-    result = compare(*runs, "--plot", tmp_path / "plots/c.png", "--json")
-    assert json.loads(result.stdout)["plot"] == str(tmp_path / "plots/c.png")
-    assert pixels(blue) > 100
-    assert pixels(orange) > 100
-
-
 def test_it_is_a_function_too(runs, tmp_path):
     comparison = compare_runs(runs)
     assert comparison.differ == ["augment.rotation"]
