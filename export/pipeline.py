@@ -25,7 +25,7 @@ from cookseg.runtime.model.selftest import GoldenVector, pack
 from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.scoring.evaluation import require_same_classes
-from cookseg.runtime.scoring.metrics import ConfusionMatrix, score_dict
+from cookseg.runtime.scoring.metrics import ConfusionMatrix, Scores
 from cookseg.training import checkpoint
 from cookseg.training.dataset import Data
 
@@ -203,7 +203,7 @@ class _Export:
         contract = self.proof.contract
         known = dict(contract.provenance)
         known["versions"] = {**known.get("versions", {}), **provenance.versions()}
-        known["validation"] = score_dict(matrix, contract.classes)
+        known["validation"] = Scores(matrix, contract.classes).to_dict()
         if self.settings.note:
             known["note"] = self.settings.note
         return replace(contract, provenance={**known, "export": made})

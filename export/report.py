@@ -1,7 +1,7 @@
 """What an export found, in the common form of results, and the model card made of it."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from cookseg.export.graph import Size
 from cookseg.export.quantize import Quantized
 from cookseg.runtime.model.contract import Contract
 from cookseg.runtime.results import Table, as_html, as_markdown, page
-from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, format_score, score_rows
+from cookseg.runtime.scoring.metrics import ConfusionMatrix, Scores, format_score
 
 
 @dataclass(frozen=True)
@@ -145,10 +145,9 @@ class Report:
 
     def _scores(self) -> Iterator[Table]:
         """Yield the scores of the file and its confusion matrix."""
-        matrix, classes = self.stages["file"].matrix, self.contract.classes
-        counts = [[row, *(f"{n:,}" for n in line)] for row, line in zip(classes.names, matrix.counts, strict=True)]
-        yield Table(SCORE_COLUMNS, score_rows(matrix, classes), "Scores on the validation set")
-        yield Table(["truth \\ predicted", *classes.names], counts, above="Confusion matrix, in pixels:")
+        scores, counts = Scores(self.stages["file"].matrix, self.contract.classes).tables()
+        yield replace(scores, title="Scores on the validation set")
+        yield replace(counts, above="Confusion matrix, in pixels:")
 
     def _evidence(self) -> Iterator[Table]:
         """Yield what was measured on the way."""

@@ -18,7 +18,7 @@ from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.results import Table
 from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.scoring.evaluation import evaluate
-from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, score_dict, score_rows
+from cookseg.runtime.scoring.metrics import ConfusionMatrix, Scores
 from cookseg.training import checkpoint, config_file, distributed
 from cookseg.training.config import TrainConfig
 from cookseg.training.dataset import Data
@@ -55,12 +55,12 @@ class Trained:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the paths and all scores as JSON values."""
-        return {"run": str(self.run.path), "best": str(self.run.best), **score_dict(self.matrix, self.classes)}
+        return {"run": str(self.run.path), "best": str(self.run.best), **Scores(self.matrix, self.classes).to_dict()}
 
     def tables(self) -> Iterable[Table]:
         """Return the scores, and where to look next."""
-        rows = score_rows(self.matrix, self.classes)
-        yield Table(SCORE_COLUMNS, rows, above="best weights on the validation frames:\n")
+        scores = next(Scores(self.matrix, self.classes).tables())
+        yield replace(scores, above="best weights on the validation frames:\n")
         path = self.run.path
         yield Table(above=f"curves: {self.run.curves}\nnext: cook-export {path} -o {path / 'model.onnx'}")
 
@@ -165,7 +165,7 @@ def finish(data: Data, run: Run, *, progress: Progress = silent) -> Trained:
     segmenter = Segmenter(contract, TorchEngine(network))
     samples = progress(data.read(data.val, contract.preprocessing), "evaluation", len(data.val))
     matrix = evaluate(segmenter, samples)
-    scores = score_dict(matrix, data.classes)
+    scores = Scores(matrix, data.classes).to_dict()
     sealed = replace(contract, provenance={**contract.provenance, "validation": scores})
     checkpoint.save(run.best, sealed, network)
     return Trained(run, data.classes, matrix)

@@ -156,16 +156,6 @@ class Scores:
         return text.getvalue()
 
 
-def score_rows(matrix: ConfusionMatrix, classes: ClassTable) -> list[list[str]]:
-    """Return `Scores.rows`."""
-    return Scores(matrix, classes).rows()
-
-
-def score_dict(matrix: ConfusionMatrix, classes: ClassTable) -> dict[str, Any]:
-    """Return `Scores.to_dict`."""
-    return Scores(matrix, classes).to_dict()
-
-
 def format_score(value: float | None) -> str:
     """Write a score for people: four digits, or n/a."""
     return "n/a" if value is None else f"{value:.4f}"

@@ -18,7 +18,7 @@ from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.results import as_text
 from cookseg.runtime.scoring.dataset import Layout, Sample
 from cookseg.runtime.scoring.evaluation import edge_band, evaluate, evaluate_set, require_same_classes
-from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, Scores, score_dict, score_rows
+from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, Scores
 
 
 @st.composite
@@ -88,7 +88,7 @@ def test_counts_survive_a_year_of_frames():
 
 def test_rows_for_people():
     matrix = ConfusionMatrix.of([[1500, 500, 0], [0, 2000, 0], [0, 0, 0]])
-    rows = score_rows(matrix, COOKING)
+    rows = Scores(matrix, COOKING).rows()
     assert rows == [
         ["stirrer", "0.8750", "1.0000", "0.7500", "0.8571", "0.7500", "2,000"],
         ["pan+background", "0.8750", "0.8000", "1.0000", "0.8889", "0.8000", "2,000"],
@@ -100,7 +100,7 @@ def test_rows_for_people():
 
 def test_values_for_machines_lead_back_to_the_matrix():
     matrix = ConfusionMatrix.of([[1500, 500, 0], [0, 2000, 0], [0, 0, 0]])
-    value = json.loads(json.dumps(score_dict(matrix, COOKING), allow_nan=False))
+    value = json.loads(json.dumps(Scores(matrix, COOKING).to_dict(), allow_nan=False))
     assert value["classes"]["stirrer"] == {
         "accuracy": 0.875,
         "precision": 1,
@@ -111,7 +111,7 @@ def test_values_for_machines_lead_back_to_the_matrix():
     }
     assert value["classes"]["food"]["iou"] is None
     assert (value["pixel_accuracy"], value["mean_iou"]) == (0.875, pytest.approx(0.775))
-    assert score_dict(ConfusionMatrix.of(value["confusion_matrix"]), COOKING) == value
+    assert Scores(ConfusionMatrix.of(value["confusion_matrix"]), COOKING).to_dict() == value
 
 
 def test_a_model_is_judged_at_the_resolution_of_the_truth(segmenter):
