@@ -82,14 +82,14 @@ def decode_image(data: bytes, name: str, halvings: int = 0) -> UInt8Array:
 
 
 def read_mask_image(path: Path | str, *, indices: bool = False) -> UInt8Array:
-    """Read a ground-truth mask with the values that the file stores, rotated as its EXIF orientation says.
+    """Read a ground-truth mask, rotated as its EXIF orientation says.
 
-    Grey PNGs of fewer than 8 bits give their samples (0 and 1 for one bit), not samples stretched to 0..255,
-    and grey files of 16 bits give theirs.
+    Grey files of 16 bits give the values that they store, not those that a viewer shows.
 
     Args:
         path: The file.
-        indices: True: a file with a palette gives its indices, as (H, W); False: its colours.
+        indices: True: a file with a palette gives its indices, as (H, W), and a grey PNG of fewer than 8 bits its
+            samples, 0 and 1 for one bit. False: the colours that these show, black and white for one bit.
 
     Returns:
         (H, W) uint8 for grey files; (H, W, 3) uint8 RGB for colour files.
@@ -111,7 +111,7 @@ def _stored_values(data: bytes, path: str, indices: bool) -> UInt8Array:
     if pixels.ndim == 3 and kind != "TIFF":
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     if kind == "PNG":
-        pixels = _stored_grey(pixels, bits=data[24], color_type=data[25])
+        pixels = _stored_grey(pixels, bits=data[24] if indices else 8, color_type=data[25])
     elif kind == "TIFF":
         stored = tiff.read_tiff_header(data)
         if stored.white_is_zero or stored.bits < 8:
