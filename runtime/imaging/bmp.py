@@ -17,6 +17,7 @@ _OLD_HEADER, _HEADER, _MASKS_AT = 12, 40, 54  # OS/2 1.x; Windows; inside larger
 _RGB, _BITFIELDS, _ALPHA_BITFIELDS = 0, 3, 6  # ways to store pixels that are not compressed
 _USUAL = (0xFF0000, 0xFF00, 0xFF)  # red, green, blue
 _FIVE_BITS_EACH = (0x7C00, 0x3E0, 0x1F)  # what 16 bits mean without masks
+_AT_ONCE = 2**18  # pixels
 _MOST_BITS = 16  # of a channel: beyond that no program writes any
 
 
@@ -70,7 +71,7 @@ def read_bmp_header(data: bytes) -> BmpHeader:
     return BmpHeader(size, width, height, bits, compression, offset, end)
 
 
-def check_bmp(data: bytes) -> bytes:
+def check_bmp(data: bytes) -> bytes | bytearray:
     """Refuse BMPs that are incomplete, or claim to be too large.
 
     Returns:
@@ -121,7 +122,7 @@ def _next_image(data: bytes, header: BmpHeader) -> int:
     return max(len(data), header.end)
 
 
-def _in_usual_order(data: bytes, header: BmpHeader) -> bytes:
+def _in_usual_order(data: bytes, header: BmpHeader) -> bytes | bytearray:
     """Return the BMP of 32 bits, blue, green, red and nothing, of one of 16 or 32 bits in another order."""
     if len(data) < max(header.end, _MASKS_AT + 12 * header.has_masks):
         raise ImageError(f"is truncated, a BMP that claims more pixels than it has: {AGAIN}")
@@ -131,28 +132,34 @@ def _in_usual_order(data: bytes, header: BmpHeader) -> bytes:
         raise ImageError("is a BMP whose channel masks overlap: save it as an 8-bit PNG")
     if max(header.width, 0) * header.height == 0 or (header.bits == 32 and masks == _USUAL):
         return data
-    words = _words(data, header)
-    if header.bits == 16:  # each word that there is, once
-        pixels = _in_8_bits(np.arange(2**16, dtype=np.uint16), bits).view("<u4")[:, 0][words]
-    else:
-        pixels = _in_8_bits(words, bits)
     fields = (_HEADER, header.width, header.height, 1, 32, _RGB, 0, 0, 0, 0, 0)
-    return struct.pack("<2s8xI", b"BM", _MASKS_AT) + struct.pack("<IiiHHIIiiII", *fields) + pixels.tobytes()
+    start = struct.pack("<2s8xI", b"BM", _MASKS_AT) + struct.pack("<IiiHHIIiiII", *fields)
+    words = _words(data, header)
+    usual = bytearray(len(start) + 4 * words.size)
+    usual[: len(start)] = start
+    pixels = np.frombuffer(usual, "<u4", offset=len(start)).reshape(words.shape)
+    table = _in_8_bits(np.arange(2**16, dtype=np.uint16), bits) if header.bits == 16 else None
+    step = -(-_AT_ONCE // header.width)
+    for row in range(0, len(words), step):  # or the indices of a table would take twice as much as the image
+        some = words[row : row + step]
+        pixels[row : row + step] = _in_8_bits(some, bits) if table is None else table[some]
+    return usual
 
 
-def _in_8_bits(words: npt.NDArray[np.unsignedinteger], bits: list[tuple[int, int]]) -> npt.NDArray[np.uint8]:
-    """Return blue, green, red and 0, (..., 4), of pixels (...) whose red, green and blue are so many bits of a word."""
+def _in_8_bits(words: npt.NDArray[np.unsignedinteger], bits: list[tuple[int, int]]) -> npt.NDArray[np.uint32]:
+    """Return pixels (...) of 32 bits, blue in the first byte, from those whose red, green and blue have other bits."""
     pixels = np.zeros((*words.shape, 4), np.uint8)
     for channel, (shift, count) in zip((2, 1, 0), bits, strict=True):
         most = (1 << count) - 1
         values = words >> shift & most
         pixels[..., channel] = values if count == 8 else ((np.arange(most + 1) * 510 + most) // (2 * most))[values]
-    return pixels
+    return pixels.view("<u4")[..., 0]
 
 
 def _words(data: bytes, header: BmpHeader) -> npt.NDArray[np.unsignedinteger]:
     """Return the pixels as the file has them, (H, W), without what fills up rows."""
-    words = np.frombuffer(data[header.offset : header.end], f"<u{header.bits // 8}")
+    size = header.bits // 8
+    words = np.frombuffer(data, f"<u{size}", (header.end - header.offset) // size, header.offset)
     return words.reshape(abs(header.height), -1)[:, : header.width]
 
 

@@ -176,7 +176,7 @@ def _in_memory(name: str) -> Iterator[None]:
         raise ImageError(f"{name} needs more memory than there is: make the image smaller") from error
 
 
-def _imdecode(data: bytes, flags: int) -> _Decoded:
+def _imdecode(data: bytes | bytearray, flags: int) -> _Decoded:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:

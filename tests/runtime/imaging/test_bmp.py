@@ -3,6 +3,7 @@
 import io
 import itertools
 import struct
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from mutants import old_bmp
 from PIL import Image
 
 from cookseg.runtime.errors import ImageError
+from cookseg.runtime.imaging.bmp import check_bmp
 from cookseg.runtime.imaging.headers import read_header
 from cookseg.runtime.imaging.images import decode_image, read_mask_image
 from cookseg.runtime.imaging.masks import read_mask
@@ -81,6 +83,18 @@ def test_shades_are_scaled_to_8_bits(order):
     got = decode_image(by_masks(order, 40, pixels=ramp), "x").astype(int)
     assert np.abs(got - ramp).max() <= 255 / (2**fewest - 1) / 2 + 0.5
     assert fewest < 8 or np.array_equal(got, ramp)
+
+
+@pytest.mark.parametrize("order", ["swapped", "565", "ten bits each"])
+def test_large_images_take_little_more_than_their_pixels(order):
+    large = np.tile(COLORS, (512, 512, 1))  # more than are worked on at once, in rows that are filled up
+    data = by_masks(order, 40, pixels=large)
+    np.testing.assert_array_equal(decode_image(data, "x"), large)
+    tracemalloc.start()
+    check_bmp(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * large.shape[0] * large.shape[1] + 12e6
 
 
 def test_alpha_is_dropped(tmp_path):
