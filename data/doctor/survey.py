@@ -31,6 +31,7 @@ from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.scoring.dataset import Layout, Listing, Pair, list_images, list_split, load_classes, read_pair
 from cookseg.runtime.scoring.evaluation import require_same_classes
 from cookseg.runtime.stream.parallel import map_on_cores
+from cookseg.runtime.walk import list_files
 
 _SURE = 230  # of 255: nine tenths
 
@@ -230,6 +231,6 @@ def _foreign(root: Path, layout: Layout) -> list[Path]:
         path
         for folder in folders
         if folder.is_dir()
-        for path in folder.rglob("*")
-        if path.is_file() and not path.name.startswith(".") and path.suffix.lower() not in IMAGE_SUFFIXES
+        for path in list_files(folder)
+        if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES
     )

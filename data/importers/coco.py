@@ -9,6 +9,7 @@ from cookseg.data.importers.labels import Images, LabelledImage, Labels, read_js
 from cookseg.data.importers.shapes import Shape, polygon
 from cookseg.data.standard import Split
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.walk import list_files
 
 
 class Coco:
@@ -24,7 +25,7 @@ class Coco:
     def read(self, request: Request) -> Labels:
         """Read all files."""
         source = request.source
-        paths = [source] if source.is_file() else sorted(source.rglob("*.json"))
+        paths = [source] if source.is_file() else list_files(source, self.suffixes)
         found = Labels()
         for path in paths:
             value = read_json(path)

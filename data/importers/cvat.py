@@ -13,6 +13,7 @@ from cookseg.data.importers.shapes import Segmentation, Shape, box, ellipse, pla
 from cookseg.data.standard import Split
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.frame import Size
+from cookseg.runtime.walk import list_files
 
 
 class Cvat:
@@ -28,7 +29,7 @@ class Cvat:
     def read(self, request: Request) -> Labels:
         """Read all images; tracks of a video are refused."""
         source, images = request.source, request.images
-        path = source if source.is_file() else next(iter(sorted(source.rglob("*.xml"))), None)
+        path = source if source.is_file() else next(iter(list_files(source, self.suffixes)), None)
         if path is None:
             raise InputError(f"{source}: no XML file here")
         root = _read_xml(path)

@@ -16,6 +16,7 @@ from cookseg.data.importers.labels import Images, LabelledImage, Labels, read_js
 from cookseg.data.importers.shapes import Segmentation, Shape, box, ellipse, placed, polygon
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.frame import Size
+from cookseg.runtime.walk import list_files
 
 
 class LabelMe:
@@ -31,7 +32,7 @@ class LabelMe:
     def read(self, request: Request) -> Labels:
         """Read all files."""
         source, images = request.source, request.images
-        paths = [source] if source.is_file() else sorted(source.rglob("*.json"))
+        paths = [source] if source.is_file() else list_files(source, self.suffixes)
         found, skipped = Labels(), Counter[str]()
         for path in paths:
             below = path.relative_to(source) if source.is_dir() else Path(path.name)

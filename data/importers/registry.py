@@ -10,6 +10,7 @@ from cookseg.data.importers.labelme import LabelMe
 from cookseg.data.importers.labels import Labels
 from cookseg.data.importers.yolo import Yolo
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.walk import list_files
 
 _TOOLS: tuple[Importer, ...] = (Coco(), Yolo(), LabelMe(), Cvat())
 _MASKS: Importer = IndexedMasks()
@@ -27,7 +28,7 @@ def importer_for(source: Path) -> Importer:
     for importer in _TOOLS:
         if importer.claims(source):
             return importer
-    for path in sorted(source.rglob("*")) if source.is_dir() else []:
+    for path in list_files(source) if source.is_dir() else []:
         for importer in _TOOLS:
             if path.suffix.lower() in importer.suffixes and importer.claims(path):
                 return importer

@@ -12,7 +12,9 @@ from cookseg.data.importers.shapes import Shape, polygon
 from cookseg.data.standard import Split
 from cookseg.runtime.errors import InputError, require_extra
 from cookseg.runtime.scoring.dataset import list_images
+from cookseg.runtime.walk import is_passed_over
 
+_CONFIGS = (".yaml", ".yml")
 _SPLITS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
 
@@ -46,8 +48,9 @@ class Yolo:
 def _find_config(source: Path) -> Path | None:
     """Return the YAML file that describes a dataset, or None."""
     if source.is_file():
-        return source if source.suffix in (".yaml", ".yml") else None
-    found = [path for path in sorted(source.glob("*.y*ml")) if b"names" in path.read_bytes()]
+        return source if source.suffix.lower() in _CONFIGS else None
+    files = [path for path in sorted(source.glob("*.*")) if path.suffix.lower() in _CONFIGS and path.is_file()]
+    found = [path for path in files if not is_passed_over(path.name) and b"names" in path.read_bytes()]
     return next((path for path in found if path.stem == "data"), found[0] if found else None)
 
 

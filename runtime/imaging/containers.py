@@ -1,23 +1,24 @@
-"""Image files before they are decoded: kind by content, and completeness, checksums and size of PNG, BMP and WebP.
+"""Image files before they are decoded: kind by content, and completeness, checksums and size of PNG and WebP.
 
 OpenCV keeps most of this to itself, and where a file is bad its libraries print to stderr, or crash (4.11,
-damaged animated PNG). `cookseg.runtime.imaging.jpeg` and `tiff` do the same for the other two. Errors raised here lack
-the file's name, which `cookseg.runtime.imaging.images` puts in front.
+damaged animated PNG). `cookseg.runtime.imaging.jpeg`, `bmp` and `tiff` do the same for the others. Errors raised here
+lack the file's name, which `cookseg.runtime.imaging.images` puts in front.
 """
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
 
 from cookseg.runtime.errors import ImageError
-from cookseg.runtime.imaging.limits import bounded, check_inflation, check_size
+from cookseg.runtime.imaging.limits import AGAIN, bounded, check_inflation, check_size
 from cookseg.runtime.imaging.tiff import orientation
-
-AGAIN = "copy or record it again"
 
 # Chunks that make the image; about anything else, animations and profiles, libpng may only complain or stumble.
 _PNG_IMAGE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"})
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type
+
+_WEBP = re.compile(rb"WEBPVP8[ LX]")  # the start of another file: its type and its first chunk
 
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
@@ -85,15 +86,15 @@ def check_png(data: bytes) -> bytes:
     return data if sum(map(len, kept)) == end + 4 else b"".join(kept)
 
 
-def palette_as_grey(data: bytes) -> bytes:
-    """Return a palette PNG as the grey PNG whose samples are the indices; any other data as it is.
+def palette_png_as_grey(data: bytes) -> bytes:
+    """Return a palette PNG as the grey PNG whose samples are the indices; any other PNG as it is.
 
     OpenCV expands palettes to colours. That loses which index a colour had, where two entries are alike for good.
 
     Raises:
         ImageError: As `check_png`.
     """
-    if container(data) != "PNG" or data[25:26] != b"\x03":
+    if data[25:26] != b"\x03":
         return data
     data = check_png(data)
     header = b"IHDR" + data[16:25] + b"\x00" + data[26:29]  # colour type 0 instead of 3
@@ -104,27 +105,17 @@ def palette_as_grey(data: bytes) -> bytes:
     return b"".join(chunks)
 
 
-def check_bmp(data: bytes) -> None:
-    """Refuse BMPs that claim to be too large, or end within their header.
-
-    Raises:
-        ImageError: The file is truncated or too large.
-    """
-    if len(data) < 26:
-        raise ImageError(f"is truncated, a BMP without its header: {AGAIN}")
-    old = data[14:18] == b"\x0c\0\0\0"  # OS/2 1.x
-    width, height = struct.unpack_from("<HH" if old else "<ii", data, 18)
-    check_size(abs(height), abs(width))
-
-
 def check_webp(data: bytes) -> None:
     """Refuse WebPs that are cut short, or claim to be too large in any of their frames (RFC 9649).
 
     Raises:
         ImageError: The file is truncated or too large.
     """
-    if len(data) < 8 + int.from_bytes(data[4:8], "little"):
+    end = 8 + int.from_bytes(data[4:8], "little")
+    if len(data) < end:
         raise ImageError(f"is truncated, a WebP that claims more bytes than it has: {AGAIN}")
+    if _WEBP.search(data, 12, end):
+        raise ImageError(f"is truncated, another WebP starts within its image: {AGAIN}")
     for kind, start, _ in _webp_chunks(data):
         if kind == b"VP8X":
             animated = int.from_bytes(data[start : start + 1]) & 2  # then OpenCV holds two RGBA images

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cookseg.runtime.errors import ImageError
 from cookseg.runtime.imaging import containers, tiff
+from cookseg.runtime.imaging.bmp import read_bmp_header
 from cookseg.runtime.imaging.containers import container, png_chunks
 from cookseg.runtime.imaging.jpeg import read_jpeg_header
 
@@ -64,8 +65,8 @@ def read_header(path: Path) -> Header:
                     orientation = tiff.orientation(data[start:end])
             return Header(kind, _PNG_MODELS.get(data[25], "RGB"), data[24], orientation)
         case "BMP":
-            bits = int.from_bytes(data[28:30], "little")
-            return Header(kind, "palette" if bits <= 8 else _MODELS.get(bits // 8, "RGB"))
+            bits = read_bmp_header(data).bits
+            return Header(kind, "palette" if bits <= 8 else "RGBA" if bits == 32 else "RGB")
         case "TIFF":
             stored = tiff.read_tiff_header(data)
             return Header(kind, _MODELS.get(stored.samples, "RGB"), stored.bits, stored.orientation)

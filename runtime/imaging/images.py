@@ -5,7 +5,8 @@ the colours are those that the file stores. 16-bit samples become 8-bit by ``>> 
 range. Of animations and files of several pages the first one counts. What OpenCV silently gets wrong is
 refused:
 
-- truncated files, and sequential JPEGs whose data ends before the last block (OpenCV fills up with grey);
+- truncated files, also where the next image follows in the same file, and sequential JPEGs whose data ends
+  before the last block (OpenCV fills up with grey);
 - PNGs with a wrong checksum. No other kind has one: a flipped bit there alters pixels, and nobody can tell;
 - images and files that would cost too much memory or time, as `cookseg.runtime.imaging.limits` has it;
 - CMYK JPEGs without Adobe's marker (inverted or not? unknown), TIFFs with transparency (OpenCV
@@ -13,7 +14,7 @@ refused:
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,9 +25,9 @@ import numpy.typing as npt
 
 from cookseg.runtime.errors import ImageError, InputError, MaskError
 from cookseg.runtime.files import read_regular
-from cookseg.runtime.imaging import containers, jpeg, tiff
-from cookseg.runtime.imaging.containers import AGAIN, container
-from cookseg.runtime.imaging.limits import MAX_BYTES
+from cookseg.runtime.imaging import bmp, containers, jpeg, tiff
+from cookseg.runtime.imaging.containers import container
+from cookseg.runtime.imaging.limits import AGAIN, MAX_BYTES
 from cookseg.runtime.keywords import checked_keywords
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
@@ -37,6 +38,11 @@ _Decoded = npt.NDArray[Any]  # uint8 or uint16
 
 _REDUCED = (0, cv2.IMREAD_REDUCED_GRAYSCALE_2, cv2.IMREAD_REDUCED_GRAYSCALE_4, cv2.IMREAD_REDUCED_GRAYSCALE_8)
 _AS_PNG = "save it as an 8-bit PNG"
+_AS_GREY: dict[str | None, Callable[[bytes], bytes]] = {
+    "PNG": containers.palette_png_as_grey,
+    "BMP": bmp.palette_bmp_as_grey,
+    "TIFF": tiff.palette_tiff_as_grey,
+}
 
 # OpenCV's warnings about bad files would stand beside this module's errors. 4 and 5 differ in the name.
 if "OPENCV_LOG_LEVEL" not in os.environ:
@@ -76,14 +82,14 @@ def decode_image(data: bytes, name: str, halvings: int = 0) -> UInt8Array:
 
 
 def read_mask_image(path: Path | str, *, indices: bool = False) -> UInt8Array:
-    """Read a ground-truth mask with the values that the file stores, rotated as its EXIF orientation says.
+    """Read a ground-truth mask, rotated as its EXIF orientation says.
 
-    Grey PNGs of fewer than 8 bits give their samples (0 and 1 for one bit), not samples stretched to 0..255,
-    and grey files of 16 bits give theirs.
+    Grey files of 16 bits give the values that they store, not those that a viewer shows.
 
     Args:
         path: The file.
-        indices: True: a palette PNG gives its indices, as (H, W); False: its colours.
+        indices: True: a file with a palette gives its indices, as (H, W), and a grey PNG of fewer than 8 bits its
+            samples, 0 and 1 for one bit. False: the colours that these show, black and white for one bit.
 
     Returns:
         (H, W) uint8 for grey files; (H, W, 3) uint8 RGB for colour files.
@@ -98,14 +104,14 @@ def read_mask_image(path: Path | str, *, indices: bool = False) -> UInt8Array:
 
 def _stored_values(data: bytes, path: str, indices: bool) -> UInt8Array:
     kind = container(data)
-    if indices:
+    if indices and kind in _AS_GREY:
         with _named(path):
-            data = containers.palette_as_grey(data)
+            data = _AS_GREY[kind](data)
     pixels = _decode(data, path, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     if pixels.ndim == 3 and kind != "TIFF":
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     if kind == "PNG":
-        pixels = _stored_grey(pixels, bits=data[24], color_type=data[25])
+        pixels = _stored_grey(pixels, bits=data[24] if indices else 8, color_type=data[25])
     elif kind == "TIFF":
         stored = tiff.read_tiff_header(data)
         if stored.white_is_zero or stored.bits < 8:
@@ -138,8 +144,7 @@ def _decode(data: bytes, name: str, flags: int) -> _Decoded:
             case "PNG":
                 return _imdecode(containers.check_png(data), flags)
             case "BMP":
-                containers.check_bmp(data)
-                return _imdecode(data, flags)
+                return _imdecode(bmp.check_bmp(data), flags)
             case "TIFF":
                 tiff.check_tiff(data)
                 return _decode_tiff(data)
@@ -171,7 +176,7 @@ def _in_memory(name: str) -> Iterator[None]:
         raise ImageError(f"{name} needs more memory than there is: make the image smaller") from error
 
 
-def _imdecode(data: bytes, flags: int) -> _Decoded:
+def _imdecode(data: bytes | bytearray, flags: int) -> _Decoded:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:

@@ -14,6 +14,9 @@ from cookseg.runtime.errors import ImageError
 P = ParamSpec("P")
 T = TypeVar("T")
 
+AGAIN = "copy or record it again"
+"""The remedy for files that are cut short or damaged."""
+
 MAX_BYTES = 2**28
 """Largest image file that is read, since it is read at once: 268 MB, or 89 megapixels of uncompressed RGB."""
 

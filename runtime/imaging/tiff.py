@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cookseg.runtime.errors import ImageError
-from cookseg.runtime.imaging.limits import check_size
+from cookseg.runtime.imaging.limits import AGAIN, check_size
 
 _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _SAMPLES_PER_PIXEL, _EXTRA_SAMPLES = 258, 262, 274, 277, 338
 _NUMBERS = {_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _SAMPLES_PER_PIXEL}
+_STARTS, _LENGTHS = (273, 324), (279, 325)  # of strips, of tiles
 _SHORT, _LONG = 3, 4  # types
+_INLINE = 4  # bytes of a value that stands in its entry
+_BLACK_IS_ZERO, _PALETTE = 1, 3  # ways to read samples
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def read_tiff_header(data: bytes) -> TiffHeader:
     """Read the header of a TIFF file, or of an EXIF block."""
     tags: dict[int, int] = {}
     odd = 0
-    for tag, kind, count, value in _entries(data):
+    for tag, kind, count, value, _ in _entries(data):
         if tag in _NUMBERS and (kind not in {_SHORT, _LONG} or count != 1):
             odd = odd or tag
         listed = tag == _BITS_PER_SAMPLE and count > 2  # then the value is the place of a list
@@ -80,10 +83,38 @@ def check_tiff(data: bytes) -> None:
     bytes_per_pixel = -(-header.bits * header.samples // 8)
     check_size(header.height, header.width, bytes_per_pixel)
     check_size(*header.tile, bytes_per_pixel)
+    next_image = data.find(data[:8], 8)  # further pages are in the same file, and have no such start
+    if next_image >= 0 and any(start <= next_image < end for start, end in _pieces(data)):
+        raise ImageError(f"is truncated, another TIFF starts within its pixels: {AGAIN}")
 
 
-def _entries(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Give tag, kind, count and value of each entry in the first directory."""
+def palette_tiff_as_grey(data: bytes) -> bytes:
+    """Return a palette TIFF as the grey TIFF whose samples are the indices; any other as it is."""
+    for tag, _, _, value, position in _entries(data):
+        if tag == _PHOTOMETRIC:
+            grey = _BLACK_IS_ZERO.to_bytes(2, "little" if _byte_order(data) == "<" else "big")
+            return data[:position] + grey + data[position + 2 :] if value == _PALETTE else data
+    return data
+
+
+def _pieces(data: bytes) -> Iterator[tuple[int, int]]:
+    """Give start and end of each strip or tile of the first image."""
+    lists = {tag: _listed(data, *entry) for tag, *entry in _entries(data) if tag in {*_STARTS, *_LENGTHS}}
+    for starts, lengths in zip(_STARTS, _LENGTHS, strict=True):
+        for start, length in zip(lists.get(starts, ()), lists.get(lengths, ()), strict=False):
+            yield start, start + length
+
+
+def _listed(data: bytes, kind: int, count: int, value: int, position: int) -> tuple[int, ...]:
+    """Return the numbers of an entry, which stand elsewhere where they are more than four bytes."""
+    code, size = ("H", 2) if kind == _SHORT else ("I", 4)
+    start = position if count * size <= _INLINE else value
+    count = max(0, min(count, (len(data) - start) // size))
+    return struct.unpack_from(f"{_byte_order(data)}{count}{code}", data, start) if count else ()
+
+
+def _entries(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
+    """Give tag, kind, count and value of each entry in the first directory, and the place of the value."""
     order = _byte_order(data)
     try:
         (start,) = struct.unpack_from(f"{order}I", data, 4)
@@ -91,7 +122,8 @@ def _entries(data: bytes) -> Iterator[tuple[int, int, int, int]]:
         for position in range(start + 2, start + 2 + 12 * entries, 12):
             tag, kind, count = struct.unpack_from(f"{order}HHI", data, position)
             short = kind == _SHORT and count <= 2
-            yield tag, kind, count, struct.unpack_from(order + ("H" if short else "I"), data, position + 8)[0]
+            (value,) = struct.unpack_from(order + ("H" if short else "I"), data, position + 8)
+            yield tag, kind, count, value, position + 8
     except struct.error:
         pass
 

@@ -8,10 +8,8 @@ Other folder names, masks beside the images and masks of class indices are descr
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from cookseg.runtime.errors import DatasetError, InputError
 from cookseg.runtime.imaging.frame import Frame
@@ -19,6 +17,7 @@ from cookseg.runtime.imaging.images import IMAGE_SUFFIXES, UInt8Array, read_imag
 from cookseg.runtime.imaging.masks import MaskFormat, read_mask
 from cookseg.runtime.imaging.preprocess import read_frame
 from cookseg.runtime.model.contract import COOKING, ClassTable, Preprocessing
+from cookseg.runtime.walk import list_files
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,7 @@ def read_classes(path: Path) -> ClassTable:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return all images in a folder and its sub-folders, sorted; hidden files are left out.
-
-    Links that lead nowhere, pipes and the like are listed too: reading them raises an error, so none is just missing.
+    """Return all images in a folder and its sub-folders, sorted, as `cookseg.runtime.walk.list_files` finds them.
 
     Raises:
         DatasetError: The folder does not exist, or it or a sub-folder cannot be read.
@@ -110,16 +107,7 @@ def list_images(folder: Path) -> list[Path]:
             f"{folder}: no such folder of images; a dataset has train/images, val/images and so on;"
             " `cook-data split` makes them of one that is not split"
         )
-    images: list[Path] = []
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(parent, name) for name in names if not name.startswith(".")]
-        images += [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
-    return sorted(images)
-
-
-def _refuse(error: OSError) -> NoReturn:
-    raise DatasetError(f"{error.filename}: {error.strerror}; make this folder readable") from error
+    return list_files(folder, IMAGE_SUFFIXES)
 
 
 def list_split(root: Path, split: str, layout: Layout) -> Listing:
@@ -136,10 +124,10 @@ def list_split(root: Path, split: str, layout: Layout) -> Listing:
     if image_dir.resolve() == mask_dir.resolve():
         masks = _masks_beside(images, layout)
         images = [path for path in images if path not in set(masks)]
-    elif image_dir.resolve() in mask_dir.resolve().parents:
-        images = [path for path in images if mask_dir.resolve() not in path.resolve().parents]
     elif mask_dir.resolve() in image_dir.resolve().parents:
-        masks = [path for path in masks if image_dir.resolve() not in path.resolve().parents]
+        masks = _outside(image_dir, masks)
+    else:
+        images = _outside(mask_dir, images)  # also where a link in one folder leads to the other
     image_of, image_clashes = _by_stem(images, image_dir, "")
     mask_of, mask_clashes = _by_stem(masks, mask_dir, layout.mask_suffix)
     return Listing(
@@ -192,6 +180,13 @@ def read_pair(pair: Pair, classes: ClassTable, layout: Layout, spec: Preprocessi
             " both must have the same size: export the mask again at the image's size"
         )
     return Sample(frame.pixels, truth, off_colors)
+
+
+def _outside(folder: Path, paths: list[Path]) -> list[Path]:
+    """Return the paths that do not lie below a folder, by whatever links."""
+    real = folder.resolve()
+    inside = {parent for parent in {path.parent for path in paths} if real in (at := parent.resolve(), *at.parents)}
+    return [path for path in paths if path.parent not in inside]
 
 
 def _masks_beside(files: list[Path], layout: Layout) -> list[Path]:

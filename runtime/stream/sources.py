@@ -5,8 +5,9 @@ instead: they are decoded by the threads that segment them, and a frame that can
 """
 
 import contextlib
+import fnmatch
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,9 @@ from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import Preprocessing
 from cookseg.runtime.scoring.dataset import list_images
 from cookseg.runtime.stream.sinks import PngSink, Sink
+from cookseg.runtime.walk import is_passed_over, list_files
+
+_ANY_DEPTH = "**"
 
 
 class Undecoded(Protocol):
@@ -172,8 +176,34 @@ def _expand(path: Path | str) -> list[ImageFile]:
     if not glob.has_magic(str(path)):
         raise InputError(f"{path}: no such file or folder")
     fixed = Path(*_before_magic(base))
-    matches = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    return [_file(m, fixed) for m in sorted(matches) if not m.is_dir() and m.suffix.lower() in IMAGE_SUFFIXES]
+    return [_file(match, fixed) for match in _matches(base) if match.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """Return the files that a glob matches, sorted; all that lies below a ``**`` is found as in a folder."""
+    parts = pattern.parts
+    deep = parts.index(_ANY_DEPTH) if _ANY_DEPTH in parts else len(parts)
+    places = map(Path, glob.glob(str(Path(*parts[:deep]))))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    found: set[Path] = set()
+    for place in places:
+        if deep < len(parts) and place.is_dir():
+            found |= {file for file in list_files(place) if _fits(file.relative_to(place).parts, parts[deep:])}
+        elif deep == len(parts) and not place.is_dir():
+            found.add(place)
+    passed = len(list(_before_magic(pattern)))
+    return sorted(
+        path for path in found if not any(part not in parts and is_passed_over(part) for part in path.parts[passed:-1])
+    )
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Return whether the parts of a path fit those of a glob, in which ``**`` stands for any number of them."""
+    if not pattern:
+        return not parts
+    if pattern[0] == _ANY_DEPTH:
+        rests = range(len(parts) if len(pattern) == 1 else 0, len(parts) + 1)
+        return any(_fits(parts[start:], pattern[1:]) for start in rests)
+    return bool(parts) and fnmatch.fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def _before_magic(path: Path) -> Iterator[str]:

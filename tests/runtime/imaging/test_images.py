@@ -361,7 +361,10 @@ def test_permission_denied_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
 def test_grey_masks_keep_their_samples(tmp_path, bits):
     indices = np.arange(24).reshape(4, 6) % min(2**bits, 24)
-    assert np.array_equal(mask_of(tmp_path, png_of(indices, bits, 0)), indices)
+    data = png_of(indices, bits, 0)
+    assert np.array_equal(mask_of(tmp_path, data, indices=True), indices)
+    shown = indices * 255 // (2**bits - 1) if bits < 8 else indices
+    assert np.array_equal(mask_of(tmp_path, data), shown)
 
 
 def test_grey_masks_of_other_kinds_keep_their_samples(tmp_path):

@@ -36,6 +36,15 @@ def write(path, pixels, mode=None, **options):
     return path
 
 
+@pytest.mark.parametrize("suffix", ["png", "bmp"])
+def test_black_and_white_may_be_one_bit(tmp_path, suffix):
+    truth = np.array([[0, 1, 1, 0, 1]], np.uint8)
+    class_map, off = read_mask(write(tmp_path / f"m.{suffix}", truth * 255, "1"), BINARY)
+    assert (class_map.tolist(), off) == (truth.tolist(), 0)
+    class_map, _ = read_mask(tmp_path / f"m.{suffix}", BINARY, "index")
+    assert class_map.tolist() == truth.tolist()
+
+
 def test_exact_colours(tmp_path):
     truth = np.array([[0, 1, 2], [IGNORE, 1, 0]], np.uint8)
     palette = np.zeros((256, 3), np.uint8)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutants import SEEDS, attempt, mutant, with_right_checksums
 
-from cookseg.runtime.imaging import containers, jpeg, tiff
+from cookseg.runtime.imaging import bmp, containers, jpeg, tiff
 from cookseg.runtime.imaging.images import decode_image, read_image
 from cookseg.runtime.terminal.cli import main as cook_infer
 
@@ -54,7 +54,7 @@ fuzz = settings(deadline=None, suppress_health_check=list(HealthCheck), derandom
 @pytest.fixture
 def unpatched(monkeypatch):
     """Let `attempt` watch the checks of size, but only within a test."""
-    for module in (containers, jpeg, tiff):
+    for module in (bmp, containers, jpeg, tiff):
         monkeypatch.setattr(module, "check_size", module.check_size)
 
 

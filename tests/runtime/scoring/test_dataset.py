@@ -130,6 +130,30 @@ def test_every_image_meets_its_own_mask(tmp_path, case):
     assert below(tmp_path / "train", list_split(tmp_path, "train", layout)) == (expected, [], [])
 
 
+def test_folders_that_links_lead_to_pair_up(tmp_path):
+    touch(tmp_path / "train", "images/a.jpg", "masks/a.png")
+    touch(tmp_path / "disk", "rgb/1.jpg", "rgb/deep/2.jpg", "gt/1.png", "gt/deep/2.png")
+    (tmp_path / "train/images/poha").symlink_to(tmp_path / "disk/rgb", target_is_directory=True)
+    (tmp_path / "train/masks/poha").symlink_to("../../disk/gt", target_is_directory=True)
+    expected = [
+        ("a", "images/a.jpg", "masks/a.png"),
+        ("poha/1", "images/poha/1.jpg", "masks/poha/1.png"),
+        ("poha/deep/2", "images/poha/deep/2.jpg", "masks/poha/deep/2.png"),
+    ]
+    assert below(tmp_path / "train", list_split(tmp_path, "train", STANDARD)) == (expected, [], [])
+
+
+@pytest.mark.parametrize("masks", ["masks", "labels/all"])
+def test_masks_that_a_link_among_the_images_leads_to_are_not_images(tmp_path, masks):
+    touch(tmp_path / "train", "a.jpg")
+    touch(tmp_path / "disk", "a.png")
+    link = tmp_path / "train" / masks
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "disk", target_is_directory=True)
+    listing = list_split(tmp_path, "train", Layout(".", masks))
+    assert below(tmp_path / "train", listing) == ([("a", "a.jpg", f"{masks}/a.png")], [], [])
+
+
 def test_what_is_alone_is_listed(tmp_path):
     touch(tmp_path / "val", "images/a.jpg", "images/b.jpg", "masks/b.png", "masks/c.png")
     pairs, images, masks = below(tmp_path / "val", list_split(tmp_path, "val", STANDARD))

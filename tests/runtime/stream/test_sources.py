@@ -72,6 +72,44 @@ def test_paths_and_the_names_of_their_frames(here, sources, expected):
     assert [file.name for file in absolute] == [file.name for file in files]
 
 
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [
+        ("frames/**", {"a", "b", "night/a", "night/deep/c.v2"}),
+        ("frames/**/a.*", {"a", "night/a"}),
+        ("frames/**/deep/**/*.bmp", {"night/deep/c.v2"}),
+        ("frames/n*/**/*", {"night/a", "night/deep/c.v2"}),
+        ("f*/**/night/*.jpg", {"frames/night/a"}),
+        ("**/x.png", {"clip[1]/x"}),
+        ("frames/*/*", {"night/a"}),
+    ],
+)
+def test_globs_of_any_depth_find_what_a_folder_has_once(here, glob, expected):
+    for name in TREE:
+        write(here / name)
+    for beside in ("__MACOSX", "@eaDir", ".cache"):
+        write(here / "frames" / beside / "a.jpg")
+        write(here / "frames/night/deep" / beside / "a.jpg")
+    (here / "frames/._a.jpg").write_bytes(b"\0\5\x16\7")
+    for number in range(3):  # a plain walk would go round in them for ever
+        (here / f"frames/night/again{number}").symlink_to(here / "frames", target_is_directory=True)
+    assert set(found(glob).values()) == expected
+    assert set(found(str(here / glob)).values()) == expected
+
+
+def test_a_glob_may_name_a_folder_that_is_passed_over(here):
+    write(here / "disk/a/@eaDir/x.jpg")
+    assert set(found("disk/*/@eaDir/*.jpg").values()) == {"a/@eaDir/x"}
+
+
+def test_folders_that_links_lead_to_are_frames_too(here):
+    write(here / "frames/a.jpg")
+    write(here / "disk/b.jpg")
+    (here / "frames/day").symlink_to(here / "disk", target_is_directory=True)
+    for source in ("frames", "frames/**/*.jpg"):
+        assert found(source) == {"frames/a.jpg": "a", "frames/day/b.jpg": "day/b"}
+
+
 def test_one_path_needs_no_list(here):
     write(here / "frames/a.jpg")
     assert found("frames") == found(here.joinpath("frames").relative_to(here)) == found(["frames"])
