@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from cookseg.data.samples import fit_sample
 from cookseg.data.synthetic.sets import Plan, plan_shots, write
 from cookseg.runtime.model.contract import Preprocessing
 from cookseg.runtime.results import grid
@@ -27,7 +28,6 @@ from cookseg.training import runs
 from cookseg.training.augment import augment
 from cookseg.training.config import TrainConfig
 from cookseg.training.models import PRESETS, build
-from cookseg.training.samples import fit_sample
 from cookseg.training.throughput import Throughput
 
 _ROUNDS = 3

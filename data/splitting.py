@@ -3,7 +3,6 @@
 Frames of one session look alike. Where they are in two splits, the score on one is memory of the other.
 """
 
-import functools
 import json
 import re
 import shutil
@@ -16,17 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cookseg.data.doctor.reading import read_masks
 from cookseg.data.sessions import natural_key, session_of
 from cookseg.data.standard import require_new_set
 from cookseg.data.stratify import assign
 from cookseg.runtime.errors import DatasetError
 from cookseg.runtime.files import new_folder, write_atomically
-from cookseg.runtime.imaging.masks import read_mask
 from cookseg.runtime.model.contract import ClassTable
 from cookseg.runtime.results import grid
 from cookseg.runtime.scoring.dataset import Layout, Pair, list_images, list_pairs, load_classes
-from cookseg.runtime.stream.parallel import map_on_cores
-from cookseg.runtime.terminal import console
+from cookseg.runtime.terminal import bars, console
 
 SPLITS = ("train", "val", "test")
 RECORD = "split.json"
@@ -113,9 +111,7 @@ def divide(pool: Pool, shares: Sequence[float], sessions: re.Pattern[str], seed:
     wanted = sum(share > 0 for share in shares)
     if len(pool.pairs) < wanted:
         raise DatasetError(f"{pool.root}: {len(pool.pairs)} labelled frames cannot fill {wanted} splits")
-    count = functools.partial(_count, classes=pool.classes, layout=pool.layout)
-    with console.progress(map_on_cores(count, pool.pairs), "counting", len(pool.pairs)) as bar:
-        pixels = np.array(list(bar), np.int64)
+    pixels = _count(pool)
     groups = [session_of(pair.name, sessions) for pair in pool.pairs]
     warnings = []
     blocks = len(set(groups)) < wanted
@@ -203,9 +199,16 @@ def as_text(value: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"warning: {warning}" for warning in value["warnings"])])
 
 
-def _count(pair: Pair, classes: ClassTable, layout: Layout) -> IntArray:
-    class_map, _ = read_mask(pair.mask, classes, layout.mask_format)
-    return np.bincount(class_map.ravel(), minlength=256)[: len(classes)]
+def _count(pool: Pool) -> IntArray:
+    """Return the pixels of each class in each mask, (N, C) int64.
+
+    Raises:
+        MaskError: A mask cannot be understood.
+        ImageError: A mask cannot be decoded.
+    """
+    masks = [pair.mask for pair in pool.pairs]
+    looks = read_masks(pool.root, pool.classes, pool.layout, masks, bars.bar)
+    return np.array([look.pixels for look in looks], np.int64)
 
 
 def _in_blocks(frames: int, shares: Sequence[float]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import click
 from click.core import ParameterSource
 
+from cookseg.data.decoding import DecodedSet
 from cookseg.data.doctor.report import require_sound
 from cookseg.runtime.errors import InputError, require_extra
 from cookseg.runtime.files import write_atomically
@@ -178,9 +179,10 @@ def main(
         stored = checkpoint.load_config(start)
         teacher = run / checkpoint.TEACHER if stored.teacher else None
     with distributed.process_group(device) as rank:
-        if check and rank == 0:
-            require_sound(data, layout)
-        found = runs.Data.find(data, layout)
+        height, width = options["imgsz"]
+        spec = stored.preprocessing if stored else Preprocessing(height, width, options["resize"])
+        decoded = DecodedSet.of_survey(require_sound(data, layout, spec)) if check and rank == 0 else None
+        found = runs.Data.find(data, layout, decoded)
         config = _config(options, len(found.train))
         if stored:
             _refuse_changes(ctx, config, stored)

@@ -15,6 +15,7 @@ from types import FrameType
 import click
 import torch
 
+from cookseg.data.decoding import DecodedSet, decode
 from cookseg.evaluation.comparison import RECORD
 from cookseg.runtime.errors import CooksegError, DatasetError, DeviceError, InputError
 from cookseg.runtime.files import write_atomically
@@ -29,7 +30,7 @@ from cookseg.training.config import TrainConfig
 from cookseg.training.distillation import Teacher
 from cookseg.training.models.network import Network
 from cookseg.training.report import Reporter
-from cookseg.training.samples import class_shares, fit_sample, memory_mapped
+from cookseg.training.samples import class_shares
 from cookseg.training.trainer import TorchEngine, Trainer
 
 
@@ -43,36 +44,38 @@ class InterruptedRunError(CooksegError):
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset's part in a run: where it lies, its classes and its pairs."""
+    """A dataset's part in a run: where it lies, its classes and its pairs, and their pixels if they are decoded."""
 
     root: Path
     layout: Layout
     classes: ClassTable
     train: list[Pair]
     val: list[Pair]
+    decoded: DecodedSet | None = None
 
     @classmethod
-    def find(cls, root: Path, layout: Layout) -> "Data":
+    def find(cls, root: Path, layout: Layout, decoded: DecodedSet | None = None) -> "Data":
         """List the pairs of both splits.
 
         Raises:
             DatasetError: Files are missing or do not fit together.
         """
         train, val = (list_pairs(root, split, layout) for split in ("train", "val"))
-        return cls(root, layout, load_classes(root), train, val)
+        return cls(root, layout, load_classes(root), train, val, decoded)
 
     def read(self, pairs: list[Pair], spec: Preprocessing) -> Iterator[Sample]:
         """Decode pairs, one after the other, with frames as small as a network needs them."""
         return (read_pair(pair, self.classes, self.layout, spec) for pair in pairs)
 
-    def digest(self) -> str:
-        """Return the SHA-256 of all names and bytes, the identity of the data in a model's provenance."""
+    def digest(self, decoded: DecodedSet) -> str:
+        """Return the SHA-256 of the class table and of all names with the SHA-256s of their image and mask.
+
+        It is the identity of the data in a model's provenance.
+        """
         digest = hashlib.sha256(repr(self.classes).encode())
-        for split, pairs in (("train", self.train), ("val", self.val)):
-            for pair in pairs:
-                digest.update(f"{split}/{pair.name}".encode())
-                digest.update(pair.image.read_bytes())
-                digest.update(pair.mask.read_bytes())
+        names = [f"{split}/{pair.name}" for split in ("train", "val") for pair in getattr(self, split)]
+        for name, digests in zip(names, decoded.sha256, strict=True):
+            digest.update("\n".join((name, *digests, "")).encode())
         return digest.hexdigest()
 
 
@@ -107,8 +110,9 @@ def prepare(
         raise InputError(f"{run} holds a run already: continue it with --resume, or choose another --output")
     if config.batch < distributed.size():
         raise InputError(f"--batch is {config.batch}: give each of the {distributed.size()} processes a frame or more")
-    samples, val = _read(data, config)
-    contract = Contract(data.classes, config.preprocessing, _provenance(data, config))
+    decoded = _decoded(data, config.preprocessing)
+    samples, val = _read(data, config, decoded)
+    contract = Contract(data.classes, config.preprocessing, _provenance(data, config, decoded))
     distributed.require_same(contract.to_json(), "data, options or versions")
     taught = Teacher.load(teacher, contract) if teacher else None
     trainer = Trainer(config, contract, samples, val, device, taught)
@@ -193,11 +197,18 @@ def _record(run: Path, data: Data, trainer: Trainer) -> None:
     write_atomically(run / RECORD, json.dumps(value, indent=2).encode())
 
 
-def _read(data: Data, config: TrainConfig) -> tuple[list[Sample], list[Sample]]:
-    """Decode all pairs and bring them to the network's size; whatever spoils the run is found before it starts."""
-    spec, pairs = config.preprocessing, data.train + data.val
-    with console.progress(data.read(pairs, spec), "decoding", len(pairs)) as bar:
-        samples = memory_mapped((fit_sample(sample, spec) for sample in bar), len(pairs))
+def _decoded(data: Data, spec: Preprocessing) -> DecodedSet:
+    """Decode the dataset, unless it was decoded for the same already."""
+    pairs = data.train + data.val
+    if data.decoded and (data.decoded.pairs, data.decoded.spec) == (pairs, spec):
+        return data.decoded
+    first = distributed.rank() == 0
+    return decode(data.root, data.layout, data.classes, pairs, spec, keep=first, progress=bars.bar)
+
+
+def _read(data: Data, config: TrainConfig, decoded: DecodedSet) -> tuple[list[Sample], list[Sample]]:
+    """Return the samples of train and val; whatever spoils the run is found before it starts."""
+    samples = decoded.samples
     if off := sum(sample.off_colors for sample in samples):
         console.note(f"{off:,} mask pixels had colours that are not exactly a class's; taken as the nearest class")
     shares = class_shares(samples[: len(data.train)], len(data.classes))
@@ -296,7 +307,7 @@ def find_device(name: str) -> str:
     return name
 
 
-def _provenance(data: Data, config: TrainConfig) -> dict[str, object]:
+def _provenance(data: Data, config: TrainConfig, decoded: DecodedSet) -> dict[str, object]:
     network = {
         "model": config.model,
         "epochs": config.epochs,
@@ -310,7 +321,7 @@ def _provenance(data: Data, config: TrainConfig) -> dict[str, object]:
     }
     found = {
         "name": data.root.resolve().name,
-        "sha256": data.digest(),
+        "sha256": data.digest(decoded),
         "train": len(data.train),
         "val": len(data.val),
     }

@@ -10,7 +10,8 @@ from typing import Any
 from cookseg.data.doctor import duplicates
 from cookseg.data.doctor.catalogue import KINDS, Kind
 from cookseg.data.doctor.masks import Size
-from cookseg.data.doctor.survey import LABELLED, SPLITS, Record, Survey, class_pixels
+from cookseg.data.doctor.reading import Record
+from cookseg.data.doctor.survey import LABELLED, SPLITS, Survey, class_pixels
 from cookseg.runtime.model.contract import IGNORE
 
 Cell = str | int | float

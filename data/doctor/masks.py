@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from cookseg.data.doctor.labels import BoolArray, outlines
 from cookseg.runtime.errors import MaskError
-from cookseg.runtime.imaging.headers import Header, read_header
-from cookseg.runtime.imaging.images import UInt8Array, read_mask_image
-from cookseg.runtime.imaging.masks import colorize, from_colors, nearest_class, read_mask
+from cookseg.runtime.imaging.headers import Header, header_of
+from cookseg.runtime.imaging.images import UInt8Array, decode_mask_image, read_file
+from cookseg.runtime.imaging.masks import colorize, from_colors, nearest_class, to_class_map
 from cookseg.runtime.model.contract import IGNORE, ClassTable, Color
 from cookseg.runtime.scoring.dataset import Layout
 
@@ -56,8 +56,10 @@ class MaskLook:
     blocks: int = 1
 
 
-def look_at_mask(path: Path, classes: ClassTable, layout: Layout) -> tuple[UInt8Array | None, MaskLook]:
-    """Read a mask, however wrong its colours are.
+def look_at_mask(
+    path: Path, classes: ClassTable, layout: Layout, data: bytes | None = None
+) -> tuple[UInt8Array | None, MaskLook]:
+    """Read a mask, however wrong its colours are; ``data`` is the file's bytes, where they are read already.
 
     Returns:
         The class map, (H, W) uint8, or None where the mask's values say nothing; and what was seen of it.
@@ -66,11 +68,12 @@ def look_at_mask(path: Path, classes: ClassTable, layout: Layout) -> tuple[UInt8
         ImageError: The file cannot be decoded.
         MaskError: A value does not fit into 8 bits.
     """
-    pixels = read_mask_image(path, indices=layout.mask_format == "index")
+    data = read_file(path) if data is None else data
+    pixels = decode_mask_image(data, str(path), indices=layout.mask_format == "index")
     size = (pixels.shape[0], pixels.shape[1])
     try:
         if layout.mask_format == "index" or pixels.ndim == 2:
-            class_map, off_pixels = read_mask(path, classes, layout.mask_format)
+            class_map, off_pixels = to_class_map(pixels, path, classes, layout.mask_format)
         else:
             class_map, off_pixels = from_colors(pixels, classes, str(path))
         error = None
@@ -88,7 +91,7 @@ def look_at_mask(path: Path, classes: ClassTable, layout: Layout) -> tuple[UInt8
         off = (pixels != colorize(class_map, classes)).any(axis=2)
         codes, repeats = np.unique(pixels[off].astype(np.int64) @ [1 << 16, 1 << 8, 1], return_counts=True)
         off_colors = _commonest(codes, repeats, classes)
-        cause = _cause(off, len(codes), class_map, read_header(path))
+        cause = _cause(off, len(codes), class_map, header_of(data, str(path)))
     shares = tuple(counts[: len(classes)])
     return class_map, MaskLook(
         size, shares, counts[IGNORE], error, off_pixels, off_colors, cause, _block_side(class_map)

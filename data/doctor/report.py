@@ -9,6 +9,7 @@ from cookseg.data.doctor.findings import Cell, Finding, diagnose
 from cookseg.data.doctor.survey import LABELLED, SPLITS, Survey, class_pixels, survey
 from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern
 from cookseg.runtime.errors import CheckFailedError
+from cookseg.runtime.model.contract import Preprocessing
 from cookseg.runtime.results import grid, listed
 from cookseg.runtime.scoring.dataset import Layout
 
@@ -52,15 +53,19 @@ def as_text(value: dict[str, Any], findings: Sequence[Finding]) -> str:
     return "\n\n".join(parts if findings else [*parts, "nothing found"])
 
 
-def require_sound(root: Path, layout: Layout) -> None:
+def require_sound(root: Path, layout: Layout, spec: Preprocessing | None = None) -> Survey:
     """Refuse a dataset that would spoil a training run: the quick part of the doctor.
+
+    Returns:
+        The survey; with ``spec``, what a network is given of each frame is kept in it.
 
     Raises:
         CheckFailedError: Something would; the message lists the files.
         DatasetError: The folder, or one of a labelled split, does not exist.
         InputError: ``classes.json`` is not valid.
     """
-    findings = diagnose(survey(root, layout, compile_pattern(DEFAULT_PATTERN), quick=True))
+    found = survey(root, layout, compile_pattern(DEFAULT_PATTERN), quick=True, spec=spec)
+    findings = diagnose(found)
     if bad := [finding for finding in findings if finding.is_error]:
         lines = [
             f"{finding.kind.title}: " + ", ".join(str(cell) for cell in row.cells if cell != "")
@@ -71,6 +76,7 @@ def require_sound(root: Path, layout: Layout) -> None:
             f"{root}: {len(lines)} faults would spoil the run; `cook-data doctor {root}` says what to do about them,"
             f" --no-check trains all the same\n{listed(lines)}"
         )
+    return found
 
 
 def summary(findings: Sequence[Finding]) -> str:

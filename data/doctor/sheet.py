@@ -15,7 +15,8 @@ import numpy as np
 from cookseg.data.doctor.findings import Finding
 from cookseg.data.doctor.labels import outlines
 from cookseg.data.doctor.masks import look_at_mask
-from cookseg.data.doctor.survey import Record, Survey
+from cookseg.data.doctor.reading import Record
+from cookseg.data.doctor.survey import Survey
 from cookseg.runtime.errors import ImageError, InputError, MaskError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.imaging.images import UInt8Array, read_image

@@ -4,68 +4,25 @@ What is wrong with them is for `cookseg.data.doctor.findings` to say. No pixel i
 into memory.
 """
 
-import functools
-import hashlib
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from cookseg.data.doctor.frames import Look, look_at
-from cookseg.data.doctor.labels import LabelLook, look_at_label
-from cookseg.data.doctor.masks import MaskLook, Size, look_at_mask
+from cookseg.data.doctor.reading import Reading, Record
+from cookseg.data.samples import SampleFile
 from cookseg.data.sessions import session_of
-from cookseg.runtime.errors import ImageError, MaskError
-from cookseg.runtime.imaging.headers import Header, read_header
-from cookseg.runtime.imaging.images import IMAGE_SUFFIXES, read_image
-from cookseg.runtime.model.contract import IGNORE, ClassTable
+from cookseg.runtime.imaging.images import IMAGE_SUFFIXES
+from cookseg.runtime.model.contract import IGNORE, ClassTable, Preprocessing
 from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.scoring.dataset import Layout, Listing, Pair, list_images, list_split, load_classes, read_pair
-from cookseg.runtime.stream.parallel import map_on_cores
-from cookseg.runtime.terminal import console
+from cookseg.runtime.terminal import bars, console
 
 LABELLED = ("train", "val")
 SPLITS = (*LABELLED, "test")
 
 _SURE = 230  # of 255: nine tenths
-
-
-@dataclass
-class Record:
-    """A frame of a split, its mask if it has one, and what was seen of both.
-
-    Attributes:
-        split: train, val or test.
-        name: The image's path below its folder, without suffix.
-        session: The cooking session that the name tells, or None.
-        image: File of the image.
-        mask: File of the mask, or None.
-        unreadable: What could not be read and why, by file.
-        image_header: How the image is stored.
-        mask_header: How the mask is stored.
-        size: Height and width of the upright image.
-        look: Measures of the image's pixels.
-        truth: What the mask holds.
-        label: Measures of the mask against the image.
-        digest: Identifies the image's pixels.
-        disagreement: Share of the labelled pixels for which a model is sure of another class, where one was given.
-    """
-
-    split: str
-    name: str
-    session: str | None
-    image: Path
-    mask: Path | None
-    unreadable: dict[Path, str] = field(default_factory=dict)
-    image_header: Header | None = None
-    mask_header: Header | None = None
-    size: Size | None = None
-    look: Look | None = None
-    truth: MaskLook | None = None
-    label: LabelLook | None = None
-    digest: bytes = b""
-    disagreement: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +36,7 @@ class Survey:
         listings: Files of each split as they pair up; images of test may be without masks.
         records: All frames that have what their split needs.
         foreign: Files in the folders that no command reads.
+        samples: What a network is given of each frame, where that was wanted.
     """
 
     root: Path
@@ -87,16 +45,26 @@ class Survey:
     listings: dict[str, Listing]
     records: list[Record]
     foreign: list[Path]
+    samples: SampleFile | None = None
 
 
-def survey(root: Path, layout: Layout, sessions: re.Pattern[str], *, quick: bool = False) -> Survey:
+def survey(
+    root: Path,
+    layout: Layout,
+    sessions: re.Pattern[str],
+    *,
+    quick: bool = False,
+    spec: Preprocessing | None = None,
+) -> Survey:
     """Look at every file of a dataset.
 
     Args:
         root: Folder of the dataset.
         layout: Where in it images and masks lie.
         sessions: Finds the session in a frame's name; see `cookseg.data.sessions.session_of`.
-        quick: Leave out the test split and everything that cannot spoil a run: what takes long.
+        quick: Leave out the test split and everything that cannot spoil a run: what takes long, and what the dataset's
+            manifest knows.
+        spec: Keep the frames and masks for a network too, in `Survey.samples`.
 
     Raises:
         DatasetError: The folder, or one of a labelled split, does not exist.
@@ -115,10 +83,9 @@ def survey(root: Path, layout: Layout, sessions: re.Pattern[str], *, quick: bool
     for image in unlabelled:
         name = image.relative_to(root / "test" / layout.images).with_suffix("").as_posix()
         records.append(Record("test", name, session_of(name, sessions), image, None))
-    examine = functools.partial(_examine, classes=classes, layout=layout, quick=quick)
-    with console.progress(map_on_cores(examine, records), "checking", len(records)) as bar:
-        records = list(bar)
-    return Survey(root, layout, classes, listings, records, _foreign(root, layout))
+    reading = Reading(root, classes, layout, SampleFile(spec, len(records)) if spec else None, quick=quick)
+    records = reading.read(records, "checking", bars.bar)
+    return Survey(root, layout, classes, listings, records, _foreign(root, layout), reading.samples)
 
 
 def judge(survey: Survey, segmenter: Segmenter) -> None:
@@ -153,29 +120,6 @@ def _list_test(root: Path, layout: Layout) -> tuple[Listing, list[Path]]:
         return Listing([], [], [], []), list_images(folder)
     listing = list_split(root, "test", layout)
     return replace(listing, images_alone=[]), listing.images_alone
-
-
-def _examine(record: Record, classes: ClassTable, layout: Layout, quick: bool) -> Record:
-    frame = class_map = None
-    try:
-        frame = read_image(record.image)
-        record.size = (frame.shape[0], frame.shape[1])
-        record.image_header = read_header(record.image)
-    except ImageError as error:
-        record.unreadable[record.image] = str(error)
-    if record.mask:
-        try:
-            class_map, record.truth = look_at_mask(record.mask, classes, layout)
-            record.mask_header = read_header(record.mask)
-        except (ImageError, MaskError) as error:
-            record.unreadable[record.mask] = str(error)
-    if frame is not None and not quick:
-        record.look = look_at(frame)
-        record.digest = hashlib.blake2b(frame.data, digest_size=16).digest()
-        if class_map is not None and class_map.shape == record.size and not (record.truth and record.truth.error):
-            orientation = record.image_header.orientation if record.image_header else 1
-            record.label = look_at_label(frame, class_map, orientation)
-    return record
 
 
 def _foreign(root: Path, layout: Layout) -> list[Path]:

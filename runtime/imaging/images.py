@@ -90,8 +90,13 @@ def read_mask_image(path: Path | str, *, indices: bool = False) -> UInt8Array:
         ImageError: As `read_image`.
         MaskError: A value does not fit into 8 bits, or a TIFF shows other values than it stores.
     """
-    with _in_memory(str(path)):
-        return _stored_values(read_file(path), str(path), indices)
+    return decode_mask_image(read_file(path), str(path), indices=indices)
+
+
+def decode_mask_image(data: bytes, name: str, *, indices: bool = False) -> UInt8Array:
+    """Return what `read_mask_image` does, of the bytes of a file; ``name`` is what messages call it."""
+    with _in_memory(name):
+        return _stored_values(data, name, indices)
 
 
 def _stored_values(data: bytes, path: str, indices: bool) -> UInt8Array:
