@@ -157,7 +157,8 @@ def doctor(
 ) -> None:
     """Find what in DATA would spoil a training run.
 
-    Nothing in DATA is changed. Errors are exit 3, warnings are not; with --fix, the mended copy counts.
+    No file of DATA is changed; what they hold is remembered in DATA/.cookseg.
+    Errors are exit 3, warnings are not; with --fix, the mended copy counts.
     """
     if fix:
         require_new_set(fix, data)

@@ -82,7 +82,7 @@ def look_at_mask(
         if layout.mask_format == "index" or pixels.ndim == 2:
             return None, MaskLook(size, (0,) * len(classes), 0, error)
         class_map, off_pixels = from_colors(pixels, classes, str(path), any_color=True)
-    counts = np.bincount(class_map.ravel(), minlength=256).tolist()
+    shares = tuple(_count(class_map, value) for value in range(len(classes)))
     off_colors: tuple[OffColor, ...] = ()
     cause = ""
     if off_pixels:
@@ -92,10 +92,13 @@ def look_at_mask(
         codes, repeats = np.unique(pixels[off].astype(np.int64) @ [1 << 16, 1 << 8, 1], return_counts=True)
         off_colors = _commonest(codes, repeats, classes)
         cause = _cause(off, len(codes), class_map, header_of(data, str(path)))
-    shares = tuple(counts[: len(classes)])
     return class_map, MaskLook(
-        size, shares, counts[IGNORE], error, off_pixels, off_colors, cause, _block_side(class_map)
+        size, shares, _count(class_map, IGNORE), error, off_pixels, off_colors, cause, _block_side(class_map)
     )
+
+
+def _count(class_map: UInt8Array, value: int) -> int:
+    return int(np.count_nonzero(class_map == value))  # for a few classes five times faster than np.bincount
 
 
 def _commonest(codes: IntArray, repeats: IntArray, classes: ClassTable, most: int = 3) -> tuple[OffColor, ...]:
