@@ -1,8 +1,10 @@
 # The README's two commands: `make demo` runs the whole road on synthetic frames, `make test` checks everything.
 # `make starter` trains the model that ships inside the package again, for maintainers: it takes an hour or more.
-# All make .venv on first use. On a machine without an NVIDIA GPU a CPU build of torch saves gigabytes; see README.md.
+# All make .venv on first use, with the versions in constraints.txt; CONSTRAINTS=/dev/null takes the newest ones.
+# On a machine without an NVIDIA GPU a CPU build of torch saves gigabytes; see README.md.
 
 TORCH ?= torch==2.13.0
+CONSTRAINTS ?= constraints.txt
 PYTHON ?= python3
 BIN := .venv/bin
 SET := data/sets/demo
@@ -18,7 +20,7 @@ demo: .venv/installed
 	$(BIN)/cook-export $(RUN) -o $(RUN)/model.onnx
 	$(BIN)/cook-infer eval $(SET) -m $(RUN)/model.onnx
 	$(BIN)/cook-infer masks $(SET)/test/images -m $(RUN)/model.onnx -o test_inf_masks --overlay
-	$(BIN)/cook-bench $(RUN)/model.onnx
+	$(BIN)/cook-bench latency $(RUN)/model.onnx
 	@echo
 	@echo "Open these: test_inf_masks/*.png (masks), test_inf_masks/overlay/*.png (masks over frames),"
 	@echo "            $(RUN)/curves.png (training), $(RUN)/model.onnx (the model to ship)"
@@ -51,11 +53,11 @@ starter: .venv/installed
 		checkpoint.save_half(Path("runs/starter"), Path("training/starter.pt"))'
 
 # torch first and by itself, so that no other package may pull another build in
-.venv/installed: setup.cfg pyproject.toml
+.venv/installed: setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install "$(TORCH)"
-	$(BIN)/python -m pip install --editable ".[dev]"
+	$(BIN)/python -m pip install -c $(CONSTRAINTS) "$(TORCH)"
+	$(BIN)/python -m pip install -c $(CONSTRAINTS) --editable ".[dev]"
 	touch $@
 
 # mypy and import-linter cannot see an editable install of folders that are mapped to packages

@@ -1,8 +1,8 @@
-"""CamVid with 11 classes, from scratch, as one command: ``python -m cookseg.benchmarks.camvid DATA -o OUT``.
+"""CamVid with 11 classes, from scratch, as one command: ``cook-bench camvid DATA -o OUT``.
 
 Trains every model by its recipe, exports each in its best proven precision, evaluates the exported file on validation
 and test frames at the size of their truth, and times all of them in turn in one run. What is done is not done again: a
-stopped benchmark goes on, and seeds can be added later. It ends with a table in Markdown, and a plot.
+stopped benchmark continues, and seeds can be added later. It ends with a table in Markdown, and a plot.
 
 DATA holds ``train``, ``val`` and ``test``, each with ``images`` and ``masks`` of class indices (Brostow et al., 2009,
 in the split of SegNet). The best weights are chosen by the validation frames, as in the published figures; nothing is
@@ -14,24 +14,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 import numpy as np
-import torch
 
+from cookseg.benchmarks.camvid_results import COLORS, REFERENCE, Result, Results, made_with
 from cookseg.benchmarks.plots import draw_tradeoff
-from cookseg.export import convert, graph, quantize
+from cookseg.evaluation.run import Run
+from cookseg.export import convert, graph, quantize, targets
 from cookseg.export.calibration import calibration_frames
-from cookseg.export.pipeline import median_latency
-from cookseg.export.provenance import processor, versions
+from cookseg.export.latency import median_latency
 from cookseg.runtime.errors import CooksegError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.model.contract import Contract, Preprocessing
 from cookseg.runtime.model.engine import OUTPUTS, OnnxEngine
 from cookseg.runtime.model.seal import seal
 from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.results import as_markdown
 from cookseg.runtime.scoring.dataset import Layout, list_pairs, load_classes, read_pair
 from cookseg.runtime.scoring.evaluation import evaluate
 from cookseg.runtime.scoring.metrics import ConfusionMatrix
@@ -39,21 +40,6 @@ from cookseg.runtime.terminal import console, params
 from cookseg.training.models import PRESETS, build
 
 LAYOUT = Layout(mask_format="index")
-COLORS = {
-    "sky": (128, 128, 128),
-    "building": (128, 0, 0),
-    "pole": (192, 192, 128),
-    "road": (128, 64, 128),
-    "pavement": (60, 40, 222),
-    "tree": (128, 128, 0),
-    "sign": (192, 128, 128),
-    "fence": (64, 64, 128),
-    "car": (64, 0, 128),
-    "pedestrian": (64, 64, 0),
-    "cyclist": (0, 128, 192),
-}
-"""The classes in the order of their indices; 11 is void, and ignored."""
-
 COMMON = "--batch 8 --lr 0.002 --rotation 10 --flips horizontal --zoom 0.5 --patience 0 --no-check"
 RECIPES = {
     "edge-s": "--imgsz 240x176 --epochs 160",
@@ -63,50 +49,7 @@ RECIPES = {
 }
 """Options of cook-train, for each model beside those in common."""
 TUNING = "--qat --lr 0.0003 --epochs 20"
-"""And of the fine-tuning that follows, as cook-export advises, where it does not choose int8."""
-REFERENCE = "classic"
-PUBLISHED = (
-    ("U-Net, OpenVINO model zoo, 368x480", 31.0, "71.95", ""),
-    ("plain training loop, 1.9 M U-Net, 480x352", 1.9, "64.5", ""),
-    ("SegNet, PyTorch re-implementation", 29.0, "", "50.2 to 57.7"),
-    ("ENet, PyTorch-ENet", 0.37, "", "52.9"),
-    ("U-Net, PyTorch re-implementation", 31.0, "", "49.8"),
-)
-"""What others report, from scratch: name, million parameters, mIoU of validation, and of a set that is not named."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """One model, trained with one seed, as the file that would be shipped.
-
-    Attributes:
-        model: Name of the preset.
-        seed: Seed of the run.
-        precision: Precision that `cook-export --precision auto` chose.
-        parameters: Of the network.
-        size: Network input, such as 320x240.
-        hours: Training time since the run was last resumed, of a machine that may have done other things too.
-        val: mIoU of the validation frames, 0..1.
-        test: mIoU of the test frames, 0..1.
-        classes: IoU of each class on the test frames.
-        tuned: Whether it was fine-tuned for int8.
-    """
-
-    model: str
-    seed: int
-    precision: str
-    parameters: int
-    size: str
-    hours: float
-    val: float
-    test: float
-    classes: dict[str, float | None]
-    tuned: bool
-
-    @property
-    def name(self) -> str:
-        """Of the run, and of its folder."""
-        return f"{self.model}-{self.seed}"
+"""Options of the fine-tuning that follows, as cook-export advises, where it does not choose int8."""
 
 
 def prepare(source: Path, folder: Path) -> Path:
@@ -142,7 +85,7 @@ def run(data: Path, folder: Path, model: str, seed: int, epochs: int | None) -> 
         model,
         seed,
         _precision(contract),
-        json.loads((folder / "run.json").read_text("utf-8"))["parameters"],
+        Run(folder).read_record().parameters or 0,
         f"{spec.width}x{spec.height}",
         hours,
         val.mean_iou or 0.0,
@@ -165,69 +108,21 @@ def time_models(data: Path, files: dict[str, bytes]) -> dict[str, float]:
 
 
 def reference(data: Path) -> bytes:
-    """Return `classic` in int8 with random weights, which take as long as trained ones: the yardstick of latency."""
+    """Return `classic` in int8 with random weights, which take as long as trained ones: the reference of latency."""
     spec = Preprocessing(352, 480)
     contract = Contract(load_classes(data), spec)
     network = build(PRESETS["classic"], len(contract.classes), spec).eval()
     frames = calibration_frames(list_pairs(data, "train", LAYOUT), spec, 8)
-    target = quantize.TARGETS[quantize.native_target()]
+    target = targets.TARGETS[targets.native_target()]
     quantizer = quantize.Quantizer(convert.simplify(convert.to_onnx(network, contract)), frames, target)
     model = quantizer.quantized(quantizer.ranges("minmax"))
     return seal(graph.finish(model, contract, OUTPUTS).SerializeToString())
 
 
-def report(results: Sequence[Result], milliseconds: dict[str, float]) -> str:
-    """Return what was found as Markdown: each model over all seeds, beside what others publish, and classes."""
-    by_model: dict[str, list[Result]] = {name: [] for name in RECIPES}
-    for result in results:
-        by_model[result.model].append(result)
-    rows = [_row(name, runs, milliseconds) for name, runs in by_model.items() if runs or name == REFERENCE]
-    published = [[name, f"{size:g}", "", "", val, test, "", "", ""] for name, size, val, test in PUBLISHED]
-    head = ["model", "M parameters", "input", "seeds", "val mIoU, %", "test mIoU, %", "ms", "times faster", "hours"]
-    classes = [[result.name, *(f"{100 * (iou or 0):.0f}" for iou in result.classes.values())] for result in results]
-    recipes = [f"- `{name}`: `{COMMON} {RECIPES[name]}`" for name, runs in by_model.items() if runs]
-    recipes += [f"- {result.name} was fine-tuned for int8: `{TUNING}`" for result in results if result.tuned]
-    made = ", ".join(f"{name} {version}" for name, version in {"torch": torch.__version__, **versions()}.items())
-    return "\n".join(
-        [
-            *_markdown([head, *rows, *published]),
-            "",
-            *_markdown([["test IoU, %", *COLORS], *classes]),
-            "",
-            f"Made by `python -m cookseg.benchmarks.camvid` on {processor()}; {made}.",
-            "",
-            *recipes,
-            "",
-        ]
-    )
-
-
-def _row(name: str, runs: list[Result], milliseconds: dict[str, float]) -> list[str]:
-    ms, faster = f"{milliseconds[name]:.1f}", f"{milliseconds[REFERENCE] / milliseconds[name]:.1f}"
-    if not runs:
-        return [name, "31.0", "480x352", "0", *2 * ["not trained"], f"int8 {ms}", faster, ""]
-    first = runs[0]
-    scores = (_spread([100 * run.val for run in runs]), _spread([100 * run.test for run in runs]))
-    precisions = "/".join(sorted({run.precision for run in runs}))
-    hours = f"{sum(run.hours for run in runs):.1f}"
-    size = [f"{first.parameters / 1e6:.1f}", first.size]
-    return [name, *size, str(len(runs)), *scores, f"{precisions} {ms}", faster, hours]
-
-
-def _spread(values: list[float]) -> str:
-    mean = f"{np.mean(values):.2f}"
-    return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.2f}"
-
-
-def _markdown(rows: list[list[str]]) -> list[str]:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return [lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]
-
-
 def _train(data: Path, folder: Path, options: Sequence[object]) -> float:
-    """Train, or go on with what was begun; return the hours."""
+    """Train, or continue an unfinished run; return the hours."""
     start = time.monotonic()
-    begun = (folder / "last.pt").exists()
+    begun = Run(folder).last.exists()
     _command("training", data, "-o", folder, *(["--resume", "--no-check"] if begun else options))
     return (time.monotonic() - start) / 3600
 
@@ -250,23 +145,21 @@ def _evaluate(data: Path, split: str, model: Path) -> ConfusionMatrix:
 
 
 def _command(stage: str, *arguments: object) -> None:
-    """Run one of our commands as a user would; what it says goes to stderr."""
+    """Run one of our commands as a user would; its output goes to stderr."""
     command = [sys.executable, "-m", f"cookseg.{stage}", *map(str, arguments)]
     if subprocess.run(command, stdout=2, check=False).returncode:  # noqa: S603 - our own command
-        raise CooksegError(f"`{' '.join(command[2:])}` failed; the same command continues once that is mended")
+        raise CooksegError(f"`{' '.join(command[2:])}` failed; the same command continues once that is fixed")
 
 
-@click.command(
-    cls=console.Command, epilog="Example: python -m cookseg.benchmarks.camvid camvid -o runs/camvid --model edge-s"
-)
+@click.command(cls=console.Command, epilog="Example: cook-bench camvid data/sets/camvid -o runs/camvid --model edge-s")
 @click.argument("data", type=params.folder_argument)
 @click.option("-o", "--output", "folder", type=params.folder_path, required=True, help="Folder of all runs.")
 @click.option("--model", "models", type=click.Choice(list(RECIPES)), multiple=True, help="Only this one; repeatable.")
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Runs of each model.")
-@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's, to see that all works.")
+@click.option("--epochs", type=click.IntRange(1), help="Epochs instead of the recipe's, to see that all works.")
 @params.json_option
 def main(data: Path, folder: Path, models: tuple[str, ...], seeds: int, epochs: int | None, as_json: bool) -> None:
-    """Train, export, evaluate and time U-Nets on CamVid in DATA; results.md and results.png in OUTPUT tell."""
+    """Train, export, evaluate and time U-Nets on CamVid in DATA; write results.md and results.png into OUTPUT."""
     laid_out = prepare(data, folder / "data")
     chosen = models or tuple(RECIPES)
     results = [
@@ -280,12 +173,13 @@ def main(data: Path, folder: Path, models: tuple[str, ...], seeds: int, epochs: 
     milliseconds = {REFERENCE: times[REFERENCE]} if REFERENCE in times else {}
     for model in chosen:
         milliseconds[model] = float(np.mean([times[result.name] for result in results if result.model == model]))
-    text = report(results, milliseconds)
-    write_atomically(folder / "results.md", text.encode())
+    recipes = {model: f"{COMMON} {RECIPES[model]}" for model in RECIPES if model in chosen}
+    found = Results(results, milliseconds, recipes, TUNING, made_with())
+    write_atomically(folder / "results.md", f"{as_markdown(found.tables())}\n".encode())
     write_atomically(folder / "results.png", draw_tradeoff(results, milliseconds))
-    value = {"results": [asdict(result) for result in results], "milliseconds": milliseconds}
-    console.emit_value(as_json, value, lambda: f"{text}\nwritten: {folder / 'results.md'}, {folder / 'results.png'}")
+    console.emit(as_json, found)
+    console.note(f"written: {folder / 'results.md'}, {folder / 'results.png'}")
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m cookseg.benchmarks.camvid")

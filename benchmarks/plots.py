@@ -1,23 +1,20 @@
-"""Plots of benchmarks; matplotlib is an extra (`train`)."""
+"""Plots of benchmarks; matplotlib is of the extra `train`."""
 
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-
-mpl.use("Agg")  # no screen needed; must come before pyplot
-from matplotlib import pyplot as plt
+from cookseg.evaluation.plots import new_figure, png
 
 if TYPE_CHECKING:
-    from cookseg.benchmarks.camvid import Result
+    from cookseg.benchmarks.camvid_results import Result
     from cookseg.benchmarks.soak import Sample
 
 
 def draw_soak(samples: Sequence["Sample"]) -> bytes:
     """Draw what a process held during a soak run, over the predictions; return a PNG."""
     done = [sample.predictions for sample in samples]
-    figure, axes = plt.subplots(3, 1, figsize=(9, 7), sharex=True, layout="constrained", height_ratios=[2, 1, 1])
+    figure = new_figure(9, 7)
+    axes = figure.subplots(3, 1, sharex=True, height_ratios=[2, 1, 1])
     curves: dict[str, list[float]] = {
         "resident memory, MB": [sample.resident_bytes / 1e6 for sample in samples],
         "open descriptors": [sample.descriptors for sample in samples],
@@ -29,15 +26,13 @@ def draw_soak(samples: Sequence["Sample"]) -> bytes:
         ax.grid(alpha=0.3)
     axes[-1].set(xlabel="predictions")
     axes[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    plt.close(figure)
-    return data.getvalue()
+    return png(figure)
 
 
-def draw_tradeoff(results: Sequence["Result"], milliseconds: dict[str, float]) -> bytes:
+def draw_tradeoff(results: Sequence["Result"], milliseconds: Mapping[str, float]) -> bytes:
     """Draw mIoU over latency, one point for each model and seed; return a PNG."""
-    figure, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
+    figure = new_figure(9, 4.5)
+    ax = figure.subplots()
     for name in dict.fromkeys(result.model for result in results):
         runs = [result for result in results if result.model == name]
         times = [milliseconds[name]] * len(runs)
@@ -47,7 +42,4 @@ def draw_tradeoff(results: Sequence["Result"], milliseconds: dict[str, float]) -
     ax.set(xscale="log", xlabel="network alone, one frame, ms", ylabel="mIoU, %")
     ax.grid(alpha=0.3, which="both")
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))  # beside the points, not over them
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    plt.close(figure)
-    return data.getvalue()
+    return png(figure)

@@ -1,48 +1,49 @@
-"""`cook-data`: render, import, divide and check datasets."""
+"""`cook-data`: render, import, split and check datasets."""
 
 import re
-import tempfile
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from cookseg.data import splitting
-from cookseg.data.doctor import report
-from cookseg.data.doctor.findings import diagnose
-from cookseg.data.doctor.mend import LOG, mend
+from cookseg.data.doctor.fix import fix as fix_set
+from cookseg.data.doctor.report import diagnose, summary
 from cookseg.data.doctor.sheet import require_sheet_suffix, write_sheet
-from cookseg.data.doctor.survey import judge, survey
+from cookseg.data.doctor.survey import survey
+from cookseg.data.importers.registry import IMPORTERS
+from cookseg.data.importing import import_labels
 from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern
-from cookseg.data.standard import require_new_set
-from cookseg.data.synthetic import sets as synthesis
-from cookseg.runtime.errors import CheckFailedError, InputError, PartialFailureError, require_extra
-from cookseg.runtime.files import new_folder, require_unused
+from cookseg.data.splitting import split as split_set
+from cookseg.data.standard import SPLITS, require_new_set
+from cookseg.data.synthetic.sets import Plan, render_clip, render_set
+from cookseg.runtime.errors import CheckFailedError, InputError, PartialFailureError
 from cookseg.runtime.model.contract import COOKING
 from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.results import listed
-from cookseg.runtime.scoring.dataset import Layout, load_classes, read_classes
-from cookseg.runtime.scoring.evaluation import require_same_classes
+from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.terminal import console, params
+from cookseg.runtime.terminal.bars import bar
 
 
 @click.group(cls=console.Group, epilog="Example: cook-data synth data/sets/demo && cook-data doctor data/sets/demo")
 @params.version_option
 def main() -> None:
-    """Render, import, divide and check datasets."""
+    """Render, import, split and check datasets."""
 
 
 def _usable(check: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
     """Make a function that raises InputError a callback of an option: what it refuses is wrong usage."""
 
-    def callback(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+    def callback(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         try:
             return check(value)
         except InputError as error:
-            raise click.BadParameter(str(error)) from error
+            command = context.command
+            said = command.spelled(str(error)) if isinstance(command, console.Command) else str(error)
+            raise click.BadParameter(said) from error
 
     return callback
 
@@ -57,12 +58,13 @@ session_option = click.option(
 
 
 @main.command(
+    flags={"size": "--size"},
     epilog="Examples: cook-data synth data/sets/demo --train 96 --val 32 --test 16 --size 256   |   "
-    "cook-data synth data/sets/film --clip 20"
+    "cook-data synth data/sets/film --clip 20",
 )
 @click.argument("out", type=params.folder_path)
-@click.option("--train", type=click.IntRange(1), default=448, show_default=True, help="Labelled frames to learn from.")
-@click.option("--val", type=click.IntRange(1), default=137, show_default=True, help="Labelled frames to judge by.")
+@click.option("--train", type=click.IntRange(1), default=448, show_default=True, help="Labelled frames to train on.")
+@click.option("--val", type=click.IntRange(1), default=137, show_default=True, help="Labelled frames to score on.")
 @click.option("--test", type=click.IntRange(0), default=129, show_default=True, help="Frames without masks.")
 @click.option("--per-session", type=click.IntRange(1), default=8, show_default=True, help="Frames of each session.")
 @click.option("--kitchens", type=click.IntRange(0), default=0, help="Different rigs; 0 is a new one for each session.")
@@ -94,6 +96,7 @@ def synth(
     test: int,
     clip: float | None,
     fps: float,
+    sizes: tuple[tuple[int, int], ...],
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -102,20 +105,12 @@ def synth(
     OUT is a new folder.
     """
     _refuse_mixed(ctx, clip)
-    with new_folder(out) as folder:
-        if clip:
-            shots = synthesis.plan_clip(folder, clip, fps, options["sizes"][0], options["seed"])
-        else:
-            plan = synthesis.Plan({"train": train, "val": val, "test": test}, **options)
-            shots = synthesis.plan_shots(folder, plan)
-        with console.progress(synthesis.write(shots), "rendering", len(shots)) as bar:
-            for _ in bar:
-                pass
-        if clip:
-            synthesis.write_film(folder / "clip.mp4", shots, fps)
-    counts = {"val": len(shots)} if clip else {"train": train, "val": val, "test": test}
-    value = {"dataset": str(out), "frames": counts, "sessions": len({shot.session for shot in shots})}
-    console.emit_value(as_json, value, lambda: f"{len(shots)} frames of {value['sessions']} sessions written to {out}")
+    if clip:
+        result = render_clip(out, seconds=clip, fps=fps, size=sizes[0], seed=options["seed"], progress=bar)
+    else:
+        plan = Plan({"train": train, "val": val, "test": test}, sizes=sizes, **options)
+        result = render_set(out, plan, progress=bar)
+    console.emit(as_json, result)
 
 
 def _refuse_mixed(ctx: click.Context, clip: float | None) -> None:
@@ -123,17 +118,17 @@ def _refuse_mixed(ctx: click.Context, clip: float | None) -> None:
     foreign = ("train", "val", "test", "per_session", "kitchens") if clip else ("fps",)
     for name in foreign:
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            what = "for sets, and --clip renders one session" if clip else "for films, and there is no --clip"
+            what = "for sets, and --clip renders one session" if clip else "for films, and --clip is not given"
             raise click.UsageError(f"--{name.replace('_', '-')} is {what}: leave it out")
     if clip and len(ctx.params["sizes"]) > 1:
         raise click.UsageError("--size is given more than once, and a film has one size: give the one for --clip")
 
 
-@main.command(epilog="Example: cook-data doctor data/sets/demo --sheet sheet.html")
+@main.command(flags={"to_dict": "--json"}, epilog="Example: cook-data doctor data/sets/demo --sheet sheet.html")
 @click.argument("data", type=params.folder_argument)
-@click.option("-m", "--model", type=params.model_path, help="ONNX model to hold the labels against.")
+@click.option("-m", "--model", type=params.model_path, help="ONNX model to compare the labels with.")
 @click.option("--strict", is_flag=True, help="Exit 3 for warnings too.")
-@click.option("--fix", type=params.folder_path, help="New folder for a mended copy, with a log of every change.")
+@click.option("--fix", type=params.folder_path, help="New folder for a fixed copy, with a log of every change.")
 @click.option(
     "--sheet",
     type=params.file_path,
@@ -155,37 +150,29 @@ def doctor(
     layout: Layout,
     as_json: bool,
 ) -> None:
-    """Find what in DATA would spoil a training run.
+    """Find what in DATA would break a training run.
 
     No file of DATA is changed; what they hold is remembered in DATA/.cookseg.
-    Errors are exit 3, warnings are not; with --fix, the mended copy counts.
+    Errors are exit 3, warnings are not; with --fix, the fixed copy counts.
     """
     if fix:
         require_new_set(fix, data)
     segmenter = Segmenter.load(model, device) if model else None
-    if segmenter:
-        require_same_classes(segmenter.contract.classes, load_classes(data))
-    found = survey(data, layout, session_pattern)
-    if segmenter:
-        judge(found, segmenter)
-    findings = diagnose(found)
-    value = report.as_json(found, findings)
-    text = report.as_text(value, findings)
+    found = survey(data, layout, session_pattern=session_pattern, segmenter=segmenter, progress=bar)
+    report = diagnose(found)
+    findings = report.findings
     if sheet:
-        text += f"\n\n{write_sheet(sheet, found, findings)} frames drawn on {sheet}"
+        drawn = write_sheet(sheet, found, report, progress=bar)
+        report = replace(report, notes=(f"{drawn} frames drawn on {sheet}",))
     if fix:
-        changes = mend(found, fix)
-        value["changes"] = [change.to_dict(data) for change in changes]
-        actions = Counter(change.action for change in changes)
-        text += f"\n\n{fix}: the mended copy; {actions['changed']} changes and {actions['left out']} files left out are"
-        text += f" listed in {fix / LOG}"
-        findings = diagnose(survey(fix, Layout(), session_pattern, quick=not strict))
-    console.emit_value(as_json, value, lambda: text)
+        report = replace(report, fixed=fix_set(found, fix, progress=bar))
+        findings = diagnose(survey(fix, session_pattern=session_pattern, quick=not strict, progress=bar)).findings
+    console.emit(as_json, report)
     if bad := [finding for finding in findings if strict or finding.is_error]:
-        raise CheckFailedError(f"{fix or data}: {report.summary(bad)}")
+        raise CheckFailedError(f"{fix or data}: {summary(bad)}")
 
 
-@main.command(epilog="Example: cook-data split data/sets/mine data/sets/divided --val 0.2 --test 0.1")
+@main.command(epilog="Example: cook-data split data/sets/mine data/sets/split --val 0.2 --test 0.1")
 @click.argument("data", type=params.folder_argument)
 @click.argument("out", type=params.folder_path, required=False)
 @click.option(
@@ -194,7 +181,7 @@ def doctor(
 @click.option(
     "--test", type=click.FloatRange(0, 0.9), default=0.0, show_default=True, help="Share of test, with masks."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same division.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same split.")
 @click.option("--dry-run", is_flag=True, help="Only show what each split would get.")
 @session_option
 @params.layout_options
@@ -210,7 +197,7 @@ def split(
     layout: Layout,
     as_json: bool,
 ) -> None:
-    """Divide a dataset by cooking session.
+    """Split a dataset by cooking session.
 
     No session is cut, and every split of OUT, a new folder, gets its share of each class. DATA has train, val or test
     folders, whose frames are put together first, or images and masks of its own.
@@ -221,16 +208,17 @@ def split(
         raise click.UsageError("name the folder OUT of the new set, or pass --dry-run")
     if out:
         require_new_set(out, data)
-    pool = splitting.read_pool(data, layout)
-    shares = {"train": round(1 - val - test, 9), "val": val, "test": test}
-    division = splitting.divide(pool, list(shares.values()), session_pattern, seed)
-    settings = {"seed": seed, "shares": shares, "session_pattern": session_pattern.pattern}
-    value = splitting.as_json(pool, division, settings)
-    text = splitting.as_text(value)
-    if out and not dry_run:
-        splitting.write(pool, division, out, value)
-        text += f"\n\nwritten to {out}; how it was divided is in {out / splitting.RECORD}"
-    console.emit_value(as_json, value, lambda: text)
+    result = split_set(
+        data,
+        None if dry_run else out,
+        val=val,
+        test=test,
+        seed=seed,
+        session_pattern=session_pattern,
+        layout=layout,
+        progress=bar,
+    )
+    console.emit(as_json, result)
 
 
 @main.command(
@@ -241,7 +229,7 @@ def split(
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["auto", "coco", "yolo", "labelme", "cvat", "index"]),
+    type=click.Choice(["auto", *IMPORTERS]),
     default="auto",
     show_default=True,
     help="index is masks of class indices, or of colours with a --table.",
@@ -249,43 +237,29 @@ def split(
 @click.option("--images", type=params.folder_argument, help="Folder of the images, if not beside.")
 @click.option(
     "--split",
-    type=click.Choice(["train", "val", "test"]),
+    type=click.Choice(SPLITS),
     default="train",
     show_default=True,
     help="Split of what SOURCE puts into none.",
 )
 @click.option("--map", "mapping", default="", help="LABEL=CLASS,...; * is every other label; also =ignore and =none.")
 @click.option("--classes", type=params.file_path, help="classes.json of the new set.  [default: the cooking classes]")
-@click.option("--unlabelled", default="", help="Class of pixels without a shape, or ignore.  [default: the background]")
+@click.option("--unlabelled", help="Class of pixels without a shape, or ignore.  [default: the background]")
 @click.option("--order", default="file", show_default=True, help="What is drawn last: file, area or CLASS,CLASS,...")
 @click.option("--table", type=params.file_path, help="Labels of indices or colours: lines of `3 egg` or `255 0 0 egg`.")
 @params.json_option
 def import_set(
     source: Path,
     out: Path,
-    kind: str,
-    images: Path | None,
-    split: str,
-    mapping: str,
     classes: Path | None,
-    unlabelled: str,
-    order: str,
-    table: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Make a dataset of what a labelling tool wrote.
 
     SOURCE is its file or folder, OUT a new folder. What cannot be converted is left out and named (exit 5).
     """
-    require_unused(out)
-    with require_extra("import"):
-        from cookseg.data.importers import convert, readers, rules  # noqa: PLC0415 - of an extra
-    with tempfile.TemporaryDirectory() as scratch:
-        kind, found = readers.read(source, kind, images, split, table, Path(scratch))
-        table_of_classes = read_classes(classes) if classes else COOKING
-        chosen = rules.make_rules(found, table_of_classes, mapping, unlabelled, order)
-        results = convert.convert(found, chosen, out)
-    value = {"dataset": str(out), "format": kind, **convert.summary(found, chosen, results)}
-    console.emit_value(as_json, value, lambda: convert.as_text(value))
-    if failures := value["failures"]:
-        raise PartialFailureError(f"{len(failures)} could not be imported:\n{listed(failures)}")
+    result = import_labels(source, out, classes=classes or COOKING, **options, progress=bar)
+    console.emit(as_json, result)
+    if result.failures:
+        raise PartialFailureError(f"{len(result.failures)} could not be imported:\n{listed(result.failures)}")

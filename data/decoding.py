@@ -85,7 +85,7 @@ def decode(  # noqa: PLR0913
         DatasetError: An image and its mask differ in size.
         InputError: There is no room for the decoded frames.
     """
-    records = [Record("", pair.name, None, pair.image, pair.mask) for pair in pairs]
+    records = [Record("train", pair.name, None, pair.image, pair.mask) for pair in pairs]
     samples = SampleFile(spec, len(records))
     reading = Reading(root, classes, layout, samples, keep=keep)
     return DecodedSet.of(reading.read(records, "decoding", progress), samples, classes, layout)

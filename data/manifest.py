@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cookseg.data.doctor.masks import MaskLook, OffColor, Size
+from cookseg.data.doctor.masks import MaskMeasures, OffColor
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import write_atomically
+from cookseg.runtime.imaging.frame import Size
 from cookseg.runtime.imaging.headers import Header
 from cookseg.runtime.model.contract import ClassTable
 from cookseg.runtime.scoring.dataset import Layout
@@ -79,7 +80,7 @@ class Facts:
     sha256: str
     header: Header
     size: Size
-    mask: MaskLook | None = None
+    mask: MaskMeasures | None = None
     stamp: Stamp | None = None
 
 
@@ -191,7 +192,7 @@ def _rows(stored: Mapping[str, npt.NDArray[Any]]) -> dict[str, _Row]:
     return dict(zip(names, rows, strict=True))
 
 
-def _look(value: list[object]) -> MaskLook:
+def _look(value: list[object]) -> MaskMeasures:
     """Return a mask's measures from JSON values.
 
     Raises:
@@ -199,4 +200,4 @@ def _look(value: list[object]) -> MaskLook:
     """
     size, pixels, ignored, error, off_pixels, off_colors, cause, blocks = value
     colors = tuple(OffColor(tuple(color), *rest) for color, *rest in off_colors)  # type: ignore[attr-defined]
-    return MaskLook(tuple(size), tuple(pixels), ignored, error, off_pixels, colors, cause, blocks)  # type: ignore[arg-type]
+    return MaskMeasures(tuple(size), tuple(pixels), ignored, error, off_pixels, colors, cause, blocks)  # type: ignore[arg-type]

@@ -86,5 +86,5 @@ def _reserve(file: IO[bytes], size: int) -> None:
         folder = tempfile.gettempdir()
         raise InputError(
             f"{folder}: {error.strerror}: the decoded frames take {size / 1e6:,.0f} MB; make room, name another folder"
-            " by the environment variable TMPDIR, or choose a smaller --imgsz"
+            " by the environment variable TMPDIR, or choose a smaller `preprocessing.height`"
         ) from error

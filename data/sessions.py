@@ -1,4 +1,4 @@
-r"""Cooking sessions: which frames were filmed in one go, told from their names.
+r"""Cooking sessions: the frames that were filmed in one go, by their names.
 
 Frames of one session look alike, so a score means something only where no session is in two splits.
 
@@ -19,21 +19,23 @@ DEFAULT_PATTERN = r"(?P<session>.*?)(?:[-_ .]+(?:frame|img|f))?[-_ .]*(?<!\d)\d+
 """Everything before the last number is the session. Roboflow appends ``_jpg.rf.<digest>`` to the names it exports."""
 
 _NO_SESSION = re.compile(r"|frames?|im|ima?ge?s?|dsc[nf]?|photos?|pic(ture)?s?|pxl|out(put)?|snap(shot)?s?", re.I)
-"""What cameras and tools put in front of every number."""
+"""Words that cameras and tools put in front of every number."""
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern that finds the session in the name of a frame.
+def compile_pattern(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
+    """Return the compiled form of a pattern that finds the session in the name of a frame.
 
     Raises:
-        InputError: It is no regular expression, or has no group named ``session``.
+        InputError: It is not a regular expression, or has no group named ``session``.
     """
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise InputError(f"the session pattern {pattern!r} is no regular expression: {error}") from error
+        raise InputError(f"`session_pattern={pattern!r}` is not a regular expression: {error}") from error
     if "session" not in compiled.groupindex:
-        raise InputError(f"the session pattern {pattern!r} needs a group named session, such as (?P<session>.+)_\\d+")
+        raise InputError(
+            f"`session_pattern={compiled.pattern!r}` needs a group named session, such as (?P<session>.+)_\\d+"
+        )
     return compiled
 
 

@@ -16,26 +16,23 @@ import numpy as np
 import numpy.typing as npt
 
 from cookseg.data.doctor.reading import read_masks
-from cookseg.data.sessions import natural_key, session_of
-from cookseg.data.standard import require_new_set
+from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern, natural_key, session_of
+from cookseg.data.split_result import RECORD, SplitResult, SplitShare
+from cookseg.data.standard import SPLITS, STANDARD, Split, require_new_set
 from cookseg.data.stratify import assign
-from cookseg.runtime.errors import DatasetError
+from cookseg.runtime.errors import DatasetError, InputError
 from cookseg.runtime.files import new_folder, write_atomically
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import ClassTable
-from cookseg.runtime.results import grid
+from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.scoring.dataset import Layout, Pair, list_images, list_pairs, load_classes
-from cookseg.runtime.terminal import bars, console
-
-SPLITS = ("train", "val", "test")
-RECORD = "split.json"
-"""In the new set's folder: how it was divided, so that it can be audited and done again."""
 
 IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Labelled frames to divide.
+    """Labelled frames to split.
 
     Attributes:
         root: Folder of the dataset.
@@ -53,8 +50,8 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Division:
-    """A pool divided.
+class Assignment:
+    """A split for every frame of a pool.
 
     Attributes:
         splits: The split of each of the pool's pairs.
@@ -64,11 +61,75 @@ class Division:
         warnings: What the user should know.
     """
 
-    splits: list[str]
+    splits: list[Split]
     groups: list[str | None]
     blocks: bool
     pixels: IntArray
     warnings: list[str]
+
+    def content(self, split: Split, names: Sequence[str]) -> SplitShare:
+        """Return what a split got; ``names`` are those of the classes."""
+        members = [i for i, chosen in enumerate(self.splits) if chosen == split]
+        sessions = Counter(self.groups[i] or "" for i in members)
+        pixels = self.pixels[members].sum(axis=0).tolist()
+        held = {} if self.blocks else dict(sorted(sessions.items()))
+        return SplitShare(len(members), dict(zip(names, pixels, strict=True)), held)
+
+
+@checked_keywords
+def split(  # noqa: PLR0913 - all but two have defaults
+    root: str | Path,
+    out: str | Path | None = None,
+    *,
+    val: float = 0.2,
+    test: float = 0.0,
+    seed: int = 0,
+    session_pattern: str | re.Pattern[str] = DEFAULT_PATTERN,
+    layout: Layout = STANDARD,
+    progress: Progress = silent,
+) -> SplitResult:
+    """Split a dataset by cooking session, and copy it.
+
+    >>> split("data/sets/mine", "data/sets/split", val=0.2, test=0.1).splits["val"].frames  # doctest: +SKIP
+    137
+
+    Args:
+        root: Folder of the dataset, with train, val or test folders, whose frames are put together first, or with
+            images and masks of its own.
+        out: Folder of the new dataset, not inside the old one; None only tells what each split would get.
+        val: Share of the frames for val.
+        test: Share of the frames for test, with masks; 0 leaves the images of test as they are.
+        seed: Same seed, same split.
+        session_pattern: Finds the session in a frame's name; see `cookseg.data.sessions.session_of`.
+        layout: Where in the dataset images and masks lie.
+        progress: Is told how far it is.
+
+    Raises:
+        InputError: The shares leave nothing for train, the pattern is not valid, or the folder holds something.
+        DatasetError: There are fewer frames than splits, or two of one name.
+        ImageError: A mask cannot be decoded.
+        MaskError: A mask cannot be understood.
+    """
+    if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
+        raise InputError(f"`val={val:g}` and `test={test:g}` leave nothing to train on, or nothing to score")
+    root, sessions = Path(root), compile_pattern(session_pattern)
+    if out is not None:
+        require_new_set(Path(out), root)
+    pool = read_pool(root, layout)
+    shares: dict[Split, float] = {"train": round(1 - val - test, 9), "val": val, "test": test}
+    chosen = choose_splits(pool, list(shares.values()), sessions, seed, progress=progress)
+    result = SplitResult(
+        seed,
+        shares,
+        sessions.pattern,
+        chosen.blocks,
+        {name: chosen.content(name, pool.classes.names) for name in SPLITS if name in chosen.splits},
+        tuple(chosen.warnings),
+        None if out is None else Path(out),
+    )
+    if result.out:
+        _write(pool, chosen, result.out, result.to_dict(), progress)
+    return result
 
 
 def read_pool(root: Path, layout: Layout) -> Pool:
@@ -94,14 +155,17 @@ def read_pool(root: Path, layout: Layout) -> Pool:
     return Pool(root, layout, classes, [found[name] for name in sorted(found, key=natural_key)], unlabelled)
 
 
-def divide(pool: Pool, shares: Sequence[float], sessions: re.Pattern[str], seed: int) -> Division:
+def choose_splits(
+    pool: Pool, shares: Sequence[float], sessions: re.Pattern[str], seed: int, *, progress: Progress = silent
+) -> Assignment:
     """Choose a split for every frame.
 
     Args:
         pool: The frames.
         shares: Share of the frames that train, val and test should get; they add up to 1, and test may get 0.
         sessions: Finds the session in a frame's name.
-        seed: Same seed, same division.
+        seed: Same seed, same splits.
+        progress: Is told how far it is.
 
     Raises:
         MaskError: A mask cannot be understood.
@@ -111,7 +175,9 @@ def divide(pool: Pool, shares: Sequence[float], sessions: re.Pattern[str], seed:
     wanted = sum(share > 0 for share in shares)
     if len(pool.pairs) < wanted:
         raise DatasetError(f"{pool.root}: {len(pool.pairs)} labelled frames cannot fill {wanted} splits")
-    pixels = _count(pool)
+    masks = [pair.mask for pair in pool.pairs]
+    measures = read_masks(pool.root, pool.classes, pool.layout, masks, progress)
+    pixels = np.array([measure.pixels for measure in measures], np.int64)
     groups = [session_of(pair.name, sessions) for pair in pool.pairs]
     warnings = []
     blocks = len(set(groups)) < wanted
@@ -120,7 +186,7 @@ def divide(pool: Pool, shares: Sequence[float], sessions: re.Pattern[str], seed:
         warnings.append(
             f"the names tell {told or 'no'} session{'s' * (told != 1)}, too few for {wanted} splits, so these are"
             " contiguous blocks: frames on both sides of a border look alike, and the score will be better than the"
-            " model; tell sessions by --session-pattern or by sub-folders"
+            " model; tell sessions by `session_pattern` or by sub-folders"
         )
         splits = _in_blocks(len(groups), shares)
     else:
@@ -128,36 +194,25 @@ def divide(pool: Pool, shares: Sequence[float], sessions: re.Pattern[str], seed:
             warnings.append(f"{groups.count(None)} frames whose names tell no session were kept together as one")
         names = sorted(set(groups), key=str)
         amounts = np.zeros((len(names), 1 + len(pool.classes)))
-        for group, counts in zip(groups, pixels, strict=True):
-            amounts[names.index(group)] += [1, *counts]
+        for group, held in zip(groups, pixels, strict=True):
+            amounts[names.index(group)] += [1, *held]
         chosen = dict(zip(names, assign(amounts, shares, seed), strict=True))
         splits = [SPLITS[chosen[group]] for group in groups]
     warnings += _missing(splits, pixels, pool.classes)
     if pool.unlabelled and "test" in splits:
         warnings.append(f"{len(pool.unlabelled)} unlabelled test images are left out: the new test split has masks")
-    return Division(splits, groups, blocks, pixels, warnings)
+    return Assignment(splits, groups, blocks, pixels, warnings)
 
 
-def write(pool: Pool, division: Division, out: Path, record: dict[str, Any]) -> None:
-    """Copy the frames, byte for byte, into a new dataset of the standard layout.
-
-    Args:
-        pool: The frames.
-        division: Where each belongs.
-        out: Folder of the new dataset, not inside the old one.
-        record: What `RECORD` says beside the sessions of each split.
-
-    Raises:
-        InputError: The folder holds something, lies inside the pool's, or cannot be written.
-    """
-    require_new_set(out, pool.root)
+def _write(pool: Pool, chosen: Assignment, out: Path, record: dict[str, Any], progress: Progress) -> None:
+    """Copy the frames, byte for byte, into a new dataset of the standard layout, with a record of how it was split."""
     suffix = pool.layout.mask_suffix
-    with new_folder(out) as folder, console.progress(pool.pairs, "copying", len(pool.pairs)) as bar:
-        for pair, split in zip(bar, division.splits, strict=True):
+    with new_folder(out) as folder:
+        for pair, split in zip(progress(pool.pairs, "copying", len(pool.pairs)), chosen.splits, strict=True):
             _copy(pair.image, folder / split / "images" / f"{pair.name}{pair.image.suffix}")
             mask = pair.mask.with_stem(pair.mask.stem.removesuffix(suffix)) if suffix else pair.mask
             _copy(pair.mask, folder / split / "masks" / Path(pair.name).with_name(mask.name))
-        if "test" not in division.splits:
+        if "test" not in chosen.splits:
             for image in pool.unlabelled:
                 _copy(image, folder / "test/images" / image.relative_to(pool.root / "test" / pool.layout.images))
         if (pool.root / "classes.json").exists():
@@ -165,53 +220,7 @@ def write(pool: Pool, division: Division, out: Path, record: dict[str, Any]) -> 
         write_atomically(folder / RECORD, json.dumps(record, indent=2).encode())
 
 
-def as_json(pool: Pool, division: Division, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return what each split got as JSON values, with the settings that led to it: what `RECORD` holds."""
-    rows: dict[str, Any] = {}
-    for split in [split for split in SPLITS if split in division.splits]:
-        members = [i for i, chosen in enumerate(division.splits) if chosen == split]
-        sessions = Counter(division.groups[i] or "" for i in members)
-        pixels = division.pixels[members].sum(axis=0).tolist()
-        rows[split] = {
-            "frames": len(members),
-            "pixels": dict(zip(pool.classes.names, pixels, strict=True)),
-            "sessions": {} if division.blocks else dict(sorted(sessions.items())),
-        }
-    return {**settings, "blocks": division.blocks, "splits": rows, "warnings": division.warnings}
-
-
-def as_text(value: dict[str, Any]) -> str:
-    """Return what each split got, and all of them, as a table with warnings below it."""
-    splits = value["splits"]
-    names = list(splits["train"]["pixels"])
-    total = {
-        "frames": sum(held["frames"] for held in splits.values()),
-        "pixels": {name: sum(held["pixels"][name] for held in splits.values()) for name in names},
-        "sessions": set().union(*(held["sessions"] for held in splits.values())),
-    }
-    rows = []
-    for split, held in {**splits, "all": total}.items():
-        pixels = max(1, sum(held["pixels"].values()))
-        shares = [f"{held['pixels'][name] / pixels:.2%}" for name in names]
-        share = f"{held['frames'] / total['frames']:.1%}"
-        rows.append([split, str(len(held["sessions"]) or "-"), str(held["frames"]), share, *shares])
-    lines = [grid(rows, ["split", "sessions", "frames", "of all", *names])]
-    return "\n".join([*lines, *(f"warning: {warning}" for warning in value["warnings"])])
-
-
-def _count(pool: Pool) -> IntArray:
-    """Return the pixels of each class in each mask, (N, C) int64.
-
-    Raises:
-        MaskError: A mask cannot be understood.
-        ImageError: A mask cannot be decoded.
-    """
-    masks = [pair.mask for pair in pool.pairs]
-    looks = read_masks(pool.root, pool.classes, pool.layout, masks, bars.bar)
-    return np.array([look.pixels for look in looks], np.int64)
-
-
-def _in_blocks(frames: int, shares: Sequence[float]) -> list[str]:
+def _in_blocks(frames: int, shares: Sequence[float]) -> list[Split]:
     """Cut frames in their order, each split with a share getting one frame at least."""
     used = [split for split, share in zip(SPLITS, shares, strict=True) if share > 0]
     ends = np.cumsum([share for share in shares if share > 0]) * frames
@@ -221,7 +230,7 @@ def _in_blocks(frames: int, shares: Sequence[float]) -> list[str]:
     return [split for split, a, b in zip(used, borders, borders[1:], strict=False) for _ in range(a, b)]
 
 
-def _missing(splits: list[str], pixels: IntArray, classes: ClassTable) -> list[str]:
+def _missing(splits: list[Split], pixels: IntArray, classes: ClassTable) -> list[str]:
     warnings = []
     for split in dict.fromkeys(splits):
         held = pixels[[other == split for other in splits]].sum(axis=0)

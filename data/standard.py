@@ -10,6 +10,7 @@ import itertools
 import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import require_unused, write_atomically
@@ -18,6 +19,17 @@ from cookseg.runtime.imaging.images import UInt8Array, read_image
 from cookseg.runtime.imaging.masks import colorize
 from cookseg.runtime.imaging.png import write_png
 from cookseg.runtime.model.contract import COOKING, ClassTable
+from cookseg.runtime.scoring.dataset import Layout
+
+Split = Literal["train", "val", "test"]
+
+LABELLED: tuple[Split, ...] = ("train", "val")
+"""Splits in which every image needs a mask."""
+
+SPLITS: tuple[Split, ...] = (*LABELLED, "test")
+"""The splits of a dataset; test may be without masks."""
+
+STANDARD = Layout()
 
 
 def require_new_set(out: Path, root: Path) -> None:
@@ -46,7 +58,7 @@ def write_image(source: Path, folder: Path, name: str) -> Path:
         name: Path below that folder, without suffix.
 
     Returns:
-        The file written: turned upright, 8 bits, no alpha, with the suffix that its content has.
+        The file written: rotated upright, 8 bits, no alpha, with the suffix that its content has.
 
     Raises:
         ImageError: The source cannot be decoded.

@@ -12,7 +12,7 @@ from cookseg.runtime.imaging.preprocess import fit, read_frame
 from cookseg.runtime.model.contract import Preprocessing
 from cookseg.runtime.scoring.dataset import Pair
 
-_MORE = 3  # so many times as many frames are read as are kept
+_MORE = 3  # frames read for each that is kept
 
 
 def calibration_frames(pairs: Sequence[Pair], spec: Preprocessing, count: int) -> UInt8Array:

@@ -1,4 +1,4 @@
-"""The consistency check: does an ONNX graph answer what the torch network answers?
+"""The consistency check of an ONNX graph against the torch network.
 
 Every graph on the way is compared with torch, as onnxruntime optimises it and as it stands, and in the end the finished
 file with its weights as they are written. Inputs are real validation frames and what kitchens rarely show: black, dark,
@@ -25,14 +25,14 @@ from cookseg.training.config import HEAD_OUTPUTS
 from cookseg.training.models.network import InferenceHead, Network
 
 REAL = "validation frames"
-"""The name of those inputs that are no extremes."""
+"""Name of the inputs that are not extremes."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How an output differs from torch's.
+    """Difference of an output from torch's.
 
     Attributes:
         max: Largest absolute difference.
@@ -62,14 +62,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a stage differs from torch on one kind of input.
+    """Comparison of a stage with torch on one kind of input.
 
     Attributes:
         stage: Name of the graph.
         inputs: Name of the kind of input.
-        agreement: Share of pixels with the same class.
+        agreement: Share of pixels with the same class, 0..1.
         outputs: The difference of each output.
-        faults: What breaks a gate, in words; empty if nothing does.
+        faults: Each breach of a gate, in words; empty if nothing does.
     """
 
     stage: str
@@ -113,7 +113,7 @@ def compare(
 
     Args:
         network: The torch network.
-        stage: What to call the graph.
+        stage: Name of the graph, for people.
         model: An ONNX model with outputs of `InferenceHead`, the logits among them.
         inputs: Batches (N, H, W, 3) uint8.
         gates: The limits, or None if only values that are not finite are a fault.

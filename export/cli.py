@@ -1,16 +1,13 @@
 """`cook-export`: one checkpoint in, one proven ONNX file out, or none."""
 
-import importlib
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
 from cookseg.export.config import OLDEST, Calibration, Gates, Precision, Settings, Target
-from cookseg.runtime.errors import require_extra
-from cookseg.runtime.files import write_atomically
 from cookseg.runtime.model.session import import_onnxruntime
-from cookseg.runtime.terminal import console, params
+from cookseg.runtime.terminal import bars, console, params
 from cookseg.training.config import HEAD_OUTPUTS
 
 
@@ -29,6 +26,7 @@ class _Outputs(click.ParamType[tuple[str, ...]]):
 
 @click.command(
     cls=console.Command,
+    flags={"qat=True": "cook-train --qat"},
     epilog="Examples: cook-export runs/demo -o model.onnx   |   cook-export runs/demo -o model.onnx --precision auto",
 )
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
@@ -50,7 +48,7 @@ class _Outputs(click.ParamType[tuple[str, ...]]):
     type=click.Choice(["auto", *get_args(Target)]),
     default="auto",
     show_default=True,
-    help="Processor that int8 is for; auto is this machine's. x86 has VNNI, avx2 has not.",
+    help="Processor that int8 is for; auto is this machine's. x86 has VNNI, avx2 does not.",
 )
 @click.option(
     "--calibration",
@@ -83,7 +81,7 @@ class _Outputs(click.ParamType[tuple[str, ...]]):
     type=_Outputs(),
     default="classes,scores",
     show_default=True,
-    help="Of classes, scores, confidence and logits; the first two always are there, masks are made of them.",
+    help="Of classes, scores, confidence and logits; the first two are always there, masks are made of them.",
 )
 @click.option(
     "--min-ort", default=OLDEST, show_default=True, help="Oldest onnxruntime that must read it; chooses opset and IR."
@@ -96,7 +94,7 @@ class _Outputs(click.ParamType[tuple[str, ...]]):
     help="Validation frames that travel inside the file, for `cook-infer selftest`.",
 )
 @click.option("--sign", type=params.file_path, help="Ed25519 private key (PEM) to sign the file with.")
-@click.option("--note", default="", help="What a user must know of the model; `cook-infer info` and its card show it.")
+@click.option("--note", default="", help="Warning to the model's user; `cook-infer info` and its card show it.")
 @click.option("--licence", default="not stated", show_default=True, help="The model's licence, for its card.")
 @params.json_option
 @params.version_option
@@ -116,28 +114,24 @@ def main(
     (.card.md, .card.html). If a check fails, the exit code is 3 and nothing is written.
     """
     import_onnxruntime()
-    with require_extra("export"):
-        importlib.import_module("onnxsim")  # it runs in a process of its own; that it is missing is said at once
-        from cookseg.export import pipeline  # noqa: PLC0415 - `--help` must not need torch
-        from cookseg.export.report import card  # noqa: PLC0415
+    from cookseg.export import export  # noqa: PLC0415 - `--help` must not need torch
+
     gates = Gates(
         atol=options.pop("atol"),
         agreement=options.pop("min_agreement"),
         iou=options.pop("max_iou_change") / 100,
         drop=options.pop("max_drop") / 100,
     )
-    report = pipeline.export(run, output, data, gates, Settings(**options), sign)
-    cards = [output.with_suffix(suffix) for suffix in (".card.md", ".card.html")]
-    for path, text in zip(cards, card(report, output.name, licence), strict=True):
-        write_atomically(path, text.encode())
-    value = {"output": str(output), "cards": [str(path) for path in cards], **report.to_dict()}
-    size = output.stat().st_size / 1e6
-    console.emit_value(
-        as_json,
-        value,
-        lambda: (
-            f"{report.text()}\n\n"
-            f"all checks passed: {output} ({report.precision}, {size:.2f} MB); about it: {cards[0]}\n"
-            f"next: cook-infer masks FRAMES -m {output} -o test_inf_masks"
-        ),
+    report = export(
+        run,
+        output,
+        data=data,
+        gates=gates,
+        settings=Settings(**options),
+        key=sign,
+        licence=licence,
+        progress=bars.bar,
     )
+    console.emit(as_json, report)
+    if not as_json:
+        click.echo(f"\nnext: cook-infer masks FRAMES -m {output} -o test_inf_masks")

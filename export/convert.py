@@ -25,15 +25,12 @@ from cookseg.training.config import HEAD_OUTPUTS
 from cookseg.training.models.network import InferenceHead, Network
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
-_SIMPLIFIER = """
-import sys, onnx, onnxsim
-onnx.save(onnxsim.simplify(onnx.load(sys.argv[1]), check_n=0)[0], sys.argv[2])
-"""
+_SIMPLIFIER = (sys.executable, "-m", "cookseg.export.simplifier")
 _PATIENCE = 600  # seconds; the largest network takes ten
 
 
 class SimplifierError(CooksegError):
-    """onnxsim did not do its work; the unsimplified graph is as right."""
+    """onnxsim failed; the unsimplified graph computes the same."""
 
 
 def to_onnx(network: Network, contract: Contract, min_ort: str = OLDEST) -> onnx.ModelProto:
@@ -48,15 +45,15 @@ def to_onnx(network: Network, contract: Contract, min_ort: str = OLDEST) -> onnx
         A graph from ``frames`` to all outputs of `InferenceHead`.
 
     Raises:
-        InputError: ``min_ort`` is no version, or older than any that can be served.
+        InputError: ``min_ort`` is not a version, or older than any that can be served.
     """
     opset, ir_version = versions(min_ort)
     spec = contract.preprocessing
-    frames = torch.zeros(2, spec.height, spec.width, 3, dtype=torch.uint8)  # a batch of 1 would be taken as fixed
-    # says of every operator of a torchvision that is not installed that it is skipped
+    frames = torch.zeros(2, spec.height, spec.width, 3, dtype=torch.uint8)  # a batch of 1 would become a constant
+    # it reports every operator of torchvision as skipped where torchvision is not installed
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's deprecations are between torch's own modules
+        warnings.simplefilter("ignore")  # they concern torch's own modules only
         program = torch.onnx.export(
             InferenceHead(network).eval(),
             (frames,),
@@ -88,7 +85,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         raw, simplified = Path(folder, "raw.onnx"), Path(folder, "simplified.onnx")
         onnx.save(model, raw)
-        command = [sys.executable, "-c", _SIMPLIFIER, str(raw), str(simplified)]
+        command = [*_SIMPLIFIER, str(raw), str(simplified)]
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE)  # noqa: S603
             result: onnx.ModelProto = onnx.load(simplified)
@@ -102,7 +99,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _rename(graph: onnx.GraphProto) -> None:
-    """Name nodes and inner tensors after the torch modules, which the exporter notes at every node."""
+    """Name nodes and inner tensors after the torch modules, which the exporter records at every node."""
     kept = {value.name for value in [*graph.input, *graph.output]}
     names = {t.name: t.name.removeprefix("network.") for t in graph.initializer}
     count: Counter[str] = Counter()

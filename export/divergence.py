@@ -1,4 +1,4 @@
-"""Where torch and an ONNX graph part: the first layer whose output differs, found by comparing all of them.
+"""Search for the first layer where torch and an ONNX graph differ, by comparing all of them.
 
 Nodes are named after the torch modules that they came from (`cookseg.export.convert`), and keep these names through
 simplification and quantisation.

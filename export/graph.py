@@ -1,4 +1,4 @@
-"""What is done to a finished ONNX graph: metadata in, notes of the tools out, outputs chosen, size counted."""
+"""Edits of ONNX graphs: metadata in, notes of the tools out, inputs and outputs chosen, size counted."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -54,6 +54,20 @@ def with_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProt
     for value in [v for v in graph.value_info if v.name not in needed or v.name in names]:
         graph.value_info.remove(value)
     return changed
+
+
+def with_input(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """Return a model with an inner tensor, whose type it states, as its only input, and without the nodes before it."""
+    (value,) = (value for value in model.graph.value_info if value.name == name)
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    graph = changed.graph
+    graph.input.remove(graph.input[0])
+    graph.input.append(value)
+    graph.node.remove(next(node for node in graph.node if name in node.output))
+    for known in [known for known in graph.value_info if known.name == name]:
+        graph.value_info.remove(known)
+    return with_outputs(changed, [output.name for output in graph.output])
 
 
 def with_metadata(model: onnx.ModelProto, key: str, value: str) -> onnx.ModelProto:

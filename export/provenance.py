@@ -1,4 +1,4 @@
-"""Where an export was made, and with what: for people, in the model's metadata and in its card."""
+"""Versions, commit and processor of an export: for people, in the model's metadata and in its card."""
 
 import importlib.metadata
 import platform

@@ -6,8 +6,9 @@ for the gate on the validation set to hold, and no more than half of them.
 
 import contextlib
 import copy
+import functools
 import io
-import platform
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,36 +25,15 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from cookseg.export.check import open_session
-from cookseg.export.config import Calibration, Target
+from cookseg.export.config import Calibration
+from cookseg.export.targets import Arithmetic
 from cookseg.runtime.errors import CheckFailedError
 from cookseg.runtime.imaging.images import UInt8Array
 from cookseg.runtime.results import listed
-from cookseg.runtime.terminal import console
+
+_log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Arithmetic:
-    """What a kind of processor wants of int8.
-
-    Attributes:
-        activations: Type of the activations; U8S8 is up to three times as fast as S8S8 where there is VNNI.
-        reduce_range: Whether weights take 7 bits: AVX2 adds pairs of products in 16 bits, which 8 would overflow.
-        symmetric: Whether 0 is the middle of every range of activations, as TensorRT demands.
-        half: Whether float16 is worth trying; on a CPU it gains nothing.
-    """
-
-    activations: QuantType
-    reduce_range: bool = False
-    symmetric: bool = False
-    half: bool = False
-
-
-TARGETS: dict[Target, Arithmetic] = {
-    "x86": Arithmetic(QuantType.QUInt8),
-    "avx2": Arithmetic(QuantType.QUInt8, reduce_range=True),
-    "arm": Arithmetic(QuantType.QInt8),
-    "cuda": Arithmetic(QuantType.QInt8, symmetric=True, half=True),
-}
 METHODS: dict[Calibration, CalibrationMethod] = {
     "minmax": CalibrationMethod.MinMax,
     "entropy": CalibrationMethod.Entropy,
@@ -75,16 +55,6 @@ class Quantized:
     in_float: tuple[str, ...]
 
 
-def native_target() -> Target:
-    """Return the name of this machine's processor in `TARGETS`."""
-    if platform.machine().lower() in {"arm64", "aarch64"}:
-        return "arm"
-    try:
-        return "x86" if "_vnni" in Path("/proc/cpuinfo").read_text("utf-8") else "avx2"
-    except OSError:
-        return "x86"  # not Linux; the check on the validation set tells if it is wrong
-
-
 class Quantizer:
     """Quantises one float32 model for one target."""
 
@@ -93,7 +63,7 @@ class Quantizer:
 
         Args:
             model: A simplified float32 model with the output ``logits``.
-            frames: Calibration frames (N, H, W, 3) uint8 at the network's size; every fourth is kept back to compare
+            frames: Calibration frames (N, H, W, 3) uint8 at the network's size; every fourth is held out to compare
                 the methods on.
             target: What to quantise for.
         """
@@ -161,7 +131,7 @@ class Quantizer:
         return [*kept, *beside - kept]
 
     def error(self, model: onnx.ModelProto) -> float:
-        """Return the mean absolute difference of a model's logits on the frames kept back."""
+        """Return the mean absolute difference of a model's logits on the frames held out."""
         return float(np.abs(self._logits(model) - self._expected).mean())
 
     def by_damage(self, ranges: Any) -> list[str]:
@@ -179,7 +149,7 @@ class Quantizer:
 def to_int8(
     quantizer: Quantizer, method: Calibration | Literal["auto"], holds: Callable[[onnx.ModelProto], list[str]]
 ) -> Quantized:
-    """Quantise, and leave in float what must be for a gate to hold.
+    """Quantise, and leave as few layers in float as a gate needs to hold.
 
     Args:
         quantizer: The model.
@@ -193,32 +163,34 @@ def to_int8(
     ranges = {name: quantizer.ranges(name) for name in methods}
     errors = {name: quantizer.error(quantizer.quantized(ranges[name])) for name in methods}
     methods.sort(key=lambda name: errors[name])
-    order: list[str] = []
 
-    def attempt(method: Calibration, count: int) -> Quantized | list[str]:
-        in_float = tuple(order[:count])
+    def attempt(method: Calibration, in_float: tuple[str, ...]) -> Quantized | list[str]:
         model = quantizer.quantized(ranges[method], in_float)
         return holds(model) or Quantized(model, method, errors, in_float)
 
     for name in methods:
-        result = attempt(name, 0)
+        result = attempt(name, ())
         if isinstance(result, Quantized):
             return result
-        console.note(f"int8 throughout, calibrated by {name}, does not hold: {result[0]}")
-    console.note("measuring which layers lose most ...")
+        _log.info("int8 throughout, calibrated by %s, does not hold: %s", name, result[0])
+    _log.info("measuring which layers lose most ...")
     best = methods[0]
-    order = quantizer.by_damage(ranges[best])
+    return _fewest_in_float(quantizer.by_damage(ranges[best]), functools.partial(attempt, best))
+
+
+def _fewest_in_float(order: list[str], attempt: Callable[[tuple[str, ...]], Quantized | list[str]]) -> Quantized:
+    """Return the model with the fewest layers in float, taken in order, for which the gate holds."""
     failing, count = 0, 1
-    while isinstance(result := attempt(best, count), list):  # twice as many until it holds ...
+    while isinstance(result := attempt(tuple(order[:count])), list):  # twice as many until it holds ...
         if count >= len(order) // 2:
             raise CheckFailedError(
                 f"int8 does not hold with {count} of {len(order)} layers in float either:\n{listed(result)}\n"
-                "fine-tune for it with `cook-train --qat`, or export with --precision fp32"
+                "fine-tune the run with `qat=True`, or export with `precision='fp32'`"
             )
         failing, count = count, min(2 * count, len(order) // 2)
     while count - failing > 1:  # ... then as few as hold
         middle = (count + failing) // 2
-        fewer = attempt(best, middle)
+        fewer = attempt(tuple(order[:middle]))
         if isinstance(fewer, Quantized):
             result, count = fewer, middle
         else:

@@ -1,18 +1,16 @@
-"""What an export found: as JSON values, as tables for the terminal, and as the model card beside the file."""
+"""What an export found, in the common form of results, and the model card made of it."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from html import escape
+from pathlib import Path
 from typing import Any
-
-import markdown
 
 from cookseg.export.check import REAL, Comparison
 from cookseg.export.graph import Size
 from cookseg.export.quantize import Quantized
 from cookseg.runtime.model.contract import Contract
-from cookseg.runtime.results import grid
+from cookseg.runtime.results import Table, as_html, as_markdown, page
 from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, format_score, score_rows
 
 
@@ -26,29 +24,40 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table with a title."""
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-
-
-@dataclass(frozen=True)
 class Report:
-    """Everything that an export found."""
+    """Everything that an export found.
 
+    Attributes:
+        output: The ONNX file.
+        contract: The contract in it.
+        precision: Precision of the file, ``fp32``, ``fp16`` or ``int8``.
+        stages: Size, scores and latency by stage: ``torch``, each graph on the way, and ``file``.
+        comparisons: Every comparison of outputs with torch's.
+        quantized: How the int8 graph was made, where there was one.
+        processor: Name of the processor that latency was measured on.
+        licence: The model's licence, as it was given.
+    """
+
+    output: Path
     contract: Contract
     precision: str
     stages: dict[str, Stage]
     comparisons: list[Comparison]
     quantized: Quantized | None
     processor: str
+    licence: str
+
+    @property
+    def cards(self) -> tuple[Path, Path]:
+        """Paths of the model card, as Markdown and as HTML."""
+        return self.output.with_suffix(".card.md"), self.output.with_suffix(".card.html")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON values."""
         names = self.contract.classes.names
         value: dict[str, Any] = {
+            "output": str(self.output),
+            "cards": [str(path) for path in self.cards],
             "precision": self.precision,
             "processor": self.processor,
             "graphs": {
@@ -72,128 +81,132 @@ class Report:
         return value
 
     def tables(self) -> Iterator[Table]:
-        """Yield sizes, comparisons and scores for people."""
+        """Yield sizes, comparisons and scores, and where the file is."""
+        yield from self._evidence()
+        size = self._file_size / 1e6
         yield Table(
-            "Graphs",
+            above=f"all checks passed: {self.output} ({self.precision}, {size:.2f} MB); about it: {self.cards[0]}"
+        )
+
+    def markdown(self) -> str:
+        """Return the model card as Markdown."""
+        parts = [f"# {self.output.name}", *(as_markdown(tables, level) for level, tables in self._card())]
+        return "\n\n".join(parts) + "\n"
+
+    def html(self) -> str:
+        """Return the model card as a page."""
+        return page(self.output.name, "\n".join(as_html(tables, level) for level, tables in self._card()))
+
+    @property
+    def _file_size(self) -> int:
+        size = self.stages["file"].size
+        return size.bytes if size else 0
+
+    def _card(self) -> Iterator[tuple[int, list[Table]]]:
+        """Yield the sections of the card, and the level of their headings."""
+        yield 2, [*self._introduction(), *self._scores()]
+        yield (
+            2,
+            [
+                Table(
+                    title="How it was proven",
+                    above=f"Latency is the median for one frame with onnxruntime on {self.processor}.",
+                )
+            ],
+        )
+        yield 3, list(self._evidence())
+        yield 2, [Table(title="Limits", rows=list(self._limits()))]
+
+    def _introduction(self) -> Iterator[Table]:
+        """Yield what the model is, what goes in and out, and what it was made of."""
+        classes, spec, known = self.contract.classes, self.contract.preprocessing, self.contract.provenance
+        version = known.get("versions", {}).get("cookseg", "")
+        yield Table(
+            above=f"Semantic segmentation of frames into {len(classes)} classes: {', '.join(classes.names)}. Exported"
+            f" by cookseg {version} on {datetime.now(UTC):%Y-%m-%d}. Licence: {self.licence}."
+        )
+        if note := known.get("note"):
+            yield Table(above=note)
+        rows = [
+            (
+                "input",
+                f"frames, uint8 (batch, {spec.height}, {spec.width}, 3), RGB; others are fitted by {spec.resize}",
+            ),
+            ("output", f"classes, uint8 (batch, {spec.height}, {spec.width}), and scores, probabilities times 255"),
+            ("precision", self.precision),
+            ("size", f"{self._file_size / 1e6:.2f} MB"),
+        ]
+        yield Table(rows=rows)
+        topics = [(topic, known[topic]) for topic in ("data", "training", "export", "versions") if topic in known]
+        yield Table(
+            title="Data and training",
+            rows=[(topic, ", ".join(f"{k} {_fact(v)}" for k, v in facts.items())) for topic, facts in topics],
+        )
+
+    def _scores(self) -> Iterator[Table]:
+        """Yield the scores of the file and its confusion matrix."""
+        matrix, classes = self.stages["file"].matrix, self.contract.classes
+        counts = [[row, *(f"{n:,}" for n in line)] for row, line in zip(classes.names, matrix.counts, strict=True)]
+        yield Table(SCORE_COLUMNS, score_rows(matrix, classes), "Scores on the validation set")
+        yield Table(["truth \\ predicted", *classes.names], counts, above="Confusion matrix, in pixels:")
+
+    def _evidence(self) -> Iterator[Table]:
+        """Yield what was measured on the way."""
+        yield Table(
             ["graph", "nodes", "operators", "MMACs", "MB", "ms/frame"],
             [_size_row(name, stage.size, stage.milliseconds) for name, stage in self.stages.items() if stage.size],
+            "Graphs",
         )
         yield Table(
-            "Against torch",
             ["graph", "inputs", "max |logit|", "mean |logit|", "relative", "cosine", "same class"],
             [_comparison_row(row) for row in self._telling_comparisons()],
+            "Against torch",
         )
         rows = [
             [name, *(format_score(stage.matrix.scores()[index].iou) for stage in self.stages.values())]
             for index, name in enumerate(self.contract.classes.names)
         ]
         means = ["mean", *(format_score(stage.matrix.mean_iou) for stage in self.stages.values())]
-        yield Table("IoU on the validation set", ["class", *self.stages], [*rows, means])
+        yield Table(["class", *self.stages], [*rows, means], "IoU on the validation set")
         if self.quantized:
             errors = self.quantized.errors.items()
             marks = [[f"{name} *" if name == self.quantized.method else name, f"{error:.4f}"] for name, error in errors]
-            yield Table("int8 by calibration (* chosen)", ["method", "mean |logit|"], marks)
-
-    def text(self) -> str:
-        """Return the tables for the terminal."""
-        parts = [grid(table.rows, table.header) for table in self.tables()]
-        if self.quantized:
-            parts.append(f"in float: {', '.join(self.quantized.in_float) or 'nothing'}")
-        return "\n\n".join(parts)
+            in_float = f"in float: {', '.join(self.quantized.in_float) or 'nothing'}"
+            yield Table(["method", "mean |logit|"], marks, "int8 by calibration (* chosen)", below=in_float)
 
     def _telling_comparisons(self) -> Iterator[Comparison]:
-        """Yield, of each stage, what came of real frames and of the inputs that show the largest difference."""
+        """Yield, of each stage, the comparison on real frames and the one with the largest difference elsewhere."""
         for stage in dict.fromkeys(row.stage for row in self.comparisons):
             rows = [row for row in self.comparisons if row.stage == stage]
             yield from (row for row in rows if row.inputs == REAL)
             others = [row for row in rows if row.inputs != REAL]
             yield max(others, key=lambda row: row.outputs["logits"].max)
 
-
-def card(report: Report, name: str, licence: str) -> tuple[str, str]:
-    """Return a model card as Markdown and as a page of HTML.
-
-    Args:
-        report: What the export found.
-        name: The model's file name.
-        licence: Under which terms the model may be used, in the user's words.
-    """
-    text = "\n\n".join(_sections(report, name, licence)) + "\n"
-    body = markdown.markdown(escape(text, quote=False), extensions=["tables"])
-    head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(name)}</title>'
-    page = "\n".join([head, _STYLE, body, "</html>", ""])
-    return text, page
-
-
-_STYLE = """<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; margin: 1em 0 } td, th { padding: .2em .8em; border-bottom: 1px solid #ddd }
-td:not(:first-child), th:not(:first-child) { text-align: right; font-variant-numeric: tabular-nums }
-</style>"""
-
-
-def _sections(report: Report, name: str, licence: str) -> Iterator[str]:
-    contract, file = report.contract, report.stages["file"]
-    spec, known = contract.preprocessing, contract.provenance
-    classes, version = contract.classes, known.get("versions", {}).get("cookseg", "")
-    yield f"# {name}"
-    yield (
-        f"Semantic segmentation of frames into {len(classes)} classes: {', '.join(classes.names)}. Exported by cookseg"
-        f" {version} on {datetime.now(UTC):%Y-%m-%d}. Licence: {licence}."
-    )
-    if note := known.get("note"):
-        yield note
-    yield (
-        f"- input: `frames`, uint8 (batch, {spec.height}, {spec.width}, 3), RGB; other sizes are fitted by"
-        f" {spec.resize}\n- output: `classes`, uint8 (batch, {spec.height}, {spec.width}), and `scores`, probabilities"
-        f" times 255\n- precision: {report.precision}\n- size: {(file.size.bytes if file.size else 0) / 1e6:.2f} MB"
-    )
-    yield "## Data and training"
-    topics = [(topic, known[topic]) for topic in ("data", "training", "export", "versions") if topic in known]
-    yield "\n".join(f"- {topic}: {', '.join(f'{k} {_fact(v)}' for k, v in facts.items())}" for topic, facts in topics)
-    yield "## Scores on the validation set"
-    yield _markdown(Table("", list(SCORE_COLUMNS), score_rows(file.matrix, classes)))
-    counts = [[row, *(f"{n:,}" for n in line)] for row, line in zip(classes.names, file.matrix.counts, strict=True)]
-    yield "Confusion matrix, in pixels:"
-    yield _markdown(Table("", ["truth \\ predicted", *classes.names], counts))
-    yield "## How it was proven"
-    yield f"Latency is the median for one frame with onnxruntime on {report.processor}."
-    for table in report.tables():
-        yield f"### {table.title}"
-        yield _markdown(table)
-    yield "## Limits"
-    yield "\n".join(f"- {limit}" for limit in _limits(report))
+    def _limits(self) -> Iterator[tuple[str, str]]:
+        scores, spec = self.stages["file"].matrix.scores(), self.contract.preprocessing
+        data = self.contract.provenance.get("data", {})
+        yield (
+            "other kitchens",
+            f"It was measured on {data.get('val', '?')} frames of one dataset. Frames of other kitchens, cameras or"
+            " light can score much worse: measure on them before you rely on it.",
+        )
+        yield "detail", f"What is thinner than about two pixels at {spec.width}x{spec.height} is lost."
+        for name, score in zip(self.contract.classes.names, scores, strict=True):
+            if score.iou is None:
+                yield name, "It does not occur in the validation set: nothing is known about it."
+            elif score.iou < 0.7:
+                yield name, f"It is found badly: IoU {score.iou:.2f}."
+        if self.precision == "int8":
+            target = self.contract.provenance["export"]["target"]
+            yield (
+                "processor",
+                f"Its int8 arithmetic is for {target} processors; on others it can be slow, or wrong: run the"
+                " self-test.",
+            )
 
 
 def _fact(value: Any) -> str:
     return (" ".join(value) or "nothing") if isinstance(value, list) else str(value)
-
-
-def _limits(report: Report) -> Iterator[str]:
-    classes, scores = report.contract.classes.names, report.stages["file"].matrix.scores()
-    spec, data = report.contract.preprocessing, report.contract.provenance.get("data", {})
-    yield (
-        f"It was measured on {data.get('val', '?')} frames of one dataset. Frames of other kitchens, cameras or light"
-        " can come out much worse: measure on them before you rely on it."
-    )
-    yield f"What is thinner than about two pixels at {spec.width}x{spec.height} is lost."
-    for name, score in zip(classes, scores, strict=True):
-        if score.iou is None:
-            yield f"{name} does not occur in the validation set: nothing is known about it."
-        elif score.iou < 0.7:
-            yield f"{name} is found badly: IoU {score.iou:.2f}."
-    if report.precision == "int8":
-        target = report.contract.provenance["export"]["target"]
-        yield f"Its int8 arithmetic is for {target} processors; on others it can be slow, or wrong: run the self-test."
-
-
-def _markdown(table: Table) -> str:
-    width = len(table.header)
-    rows = [
-        [cell.replace("|", "\\|") for cell in [*row, *[""] * (width - len(row))]] for row in [table.header, *table.rows]
-    ]
-    lines = [rows[0], ["---", *["---:"] * (width - 1)], *rows[1:]]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _size_row(name: str, size: Size, milliseconds: float | None) -> list[str]:

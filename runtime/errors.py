@@ -14,7 +14,7 @@
 Exit code 2 is click's: the command line itself was wrong. A training run that was interrupted exits with 128 plus
 the signal's number, as shells do.
 
-Messages name parameters as Python does, between backticks: `device='cuda'`. A command says --device cuda instead.
+Messages name parameters as Python does, between backticks: `device='cuda'`. A command writes --device cuda instead.
 """
 
 from collections.abc import Iterator
@@ -70,15 +70,19 @@ class PartialFailureError(CooksegError):
 
 
 @contextmanager
-def require_extra(extra: str) -> Iterator[None]:
-    """Turn a failed import in the body into the pip command that helps.
+def require_extra(extra: str, what: str = "this") -> Iterator[None]:
+    """Turn a failed import in the body into the pip command that helps; ``what`` needs the package.
 
     Raises:
         MissingExtraError: A package that is not cookseg's could not be imported.
     """
     try:
         yield
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        name = (error.name or "").partition(".")[0]
+        if name == "cookseg":
+            raise
         raise MissingExtraError(
-            f"this needs the package {error.name}, which is not installed: `pip install 'cookseg[{extra}]'`"
+            f"{what} needs {f'the package {name}' if name else 'a package'}, which cannot be imported ({error}):"
+            f" `pip install 'cookseg[{extra}]'`"
         ) from error

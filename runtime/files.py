@@ -1,6 +1,6 @@
-"""Files that are read without surprises; files and folders that appear whole or not at all.
+"""Files that are read without surprises; files and folders that appear complete or not at all.
 
-What is written gets another name in the same folder first, then it is renamed.
+They are written under another name in the same folder first, then renamed.
 """
 
 import errno
@@ -16,14 +16,14 @@ from cookseg.runtime.errors import InputError
 
 
 def read_regular(path: Path, most: int) -> bytes:
-    """Read a whole file that has an end: no pipe, which may block for ever, and no device.
+    """Read a regular file: not a pipe, which may block for ever, and not a device.
 
     Args:
         path: The file, or a link to it.
         most: Bytes that it may have.
 
     Raises:
-        InputError: The path is nothing of that kind, or cannot be read.
+        InputError: The path is not a regular file, too large, or cannot be read.
     """
     try:
         _require_file(path, path.stat(), most)  # before it is opened: that alone can start a device
@@ -51,7 +51,7 @@ _KINDS = {stat.S_IFDIR: "directory", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: 
 
 
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
-    """Write a whole file, and its folder if need be, or leave what was there before.
+    """Write a file, and its folder if need be, or leave the old file as it was.
 
     The temporary file lies in the same folder, because a rename across file systems copies, and can be caught
     half-way. Its name is random, so processes that share a folder do not meet.

@@ -104,8 +104,9 @@ def _markdown_parts(table: Table, level: int) -> Iterable[str]:
     if table.above:
         yield table.above
     if table.header:
-        lines = [[cell.replace("|", "\\|") for cell in _filled(row, table.header)] for row in table.rows]
-        lines = [list(table.header), ["---", *["---:"] * (len(table.header) - 1)], *lines]
+        rows = [table.header, *(_filled(row, table.header) for row in table.rows)]
+        lines = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+        lines.insert(1, ["---", *["---:"] * (len(table.header) - 1)])
         yield "\n".join(f"| {' | '.join(line)} |" for line in lines)
     elif table.rows:
         yield "\n".join(f"- {name}: {' '.join(text.split())}" for name, text in table.rows)

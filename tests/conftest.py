@@ -1,6 +1,8 @@
 """Fixtures that several tests share: a few rendered scenes, a network trained on them, and its export."""
 
+import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,10 @@ from cookseg.runtime.imaging.masks import colorize
 from cookseg.runtime.imaging.png import write_png
 from cookseg.runtime.model.contract import COOKING, Contract, Preprocessing
 from cookseg.runtime.model.segmenter import Segmenter
+
+# For torch in this process and in all that tests start: the networks are tiny, and where other work keeps the cores
+# busy, threads that wait for each other are ten times slower than one.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ def write_set(root, splits, size, **cast):
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory):
     """A dataset of eight training frames, four of which are the validation set, and two for test, 96x80."""
-    return write_set(tmp_path_factory.mktemp("sets") / "scenes", {"train": 8, "val": 4, "test": 2}, (80, 96))
+    return write_set(tmp_path_factory.mktemp("sets") / "mine", {"train": 8, "val": 4, "test": 2}, (80, 96))
 
 
 @pytest.fixture(scope="session")
@@ -68,27 +74,57 @@ def clean(pristine, tmp_path):
 @pytest.fixture(scope="session")
 def trained(scenes, tmp_path_factory):
     """A run that learnt the scenes by heart."""
-    import torch
-
     from cookseg.training.cli import main
 
-    torch.set_num_threads(1)  # on a busy machine, threads that wait for each other are ten times slower than one
     run = tmp_path_factory.mktemp("runs") / "scenes"
-    options = ["--imgsz", "64", "--epochs", "150", "--batch", "4", "--lr", "0.004", "--rotation", "0", "--json"]
-    result = CliRunner().invoke(main, [str(scenes), "-o", str(run), *options], catch_exceptions=False)
+    frames = ["--imgsz", "64", "--epochs", "80", "--val-every", "10", "--batch", "4"]
+    options = [str(scenes), "-o", str(run), *frames, "--lr", "0.004", "--rotation", "0", "--json"]
+    result = CliRunner().invoke(main, options, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return Trained(scenes, run, result.stdout)
 
 
+@dataclass(frozen=True)
+class Exported:
+    """A file of cook-export, and what the command printed."""
+
+    model: Path
+    output: str
+
+
 @pytest.fixture(scope="session")
-def model(trained):
+def exported(trained):
     """The run's export."""
+    from cookseg.export import pipeline
     from cookseg.export.cli import main
 
     path = trained.run / "model.onnx"
-    result = CliRunner().invoke(main, [str(trained.run), "-o", str(path)], catch_exceptions=False)
+    with pytest.MonkeyPatch.context() as patched:  # three rounds are for figures that people compare
+        patched.setattr(sys.modules[pipeline.median_latency.__module__], "_ROUNDS", 1)
+        result = CliRunner().invoke(main, [str(trained.run), "-o", str(path), "--json"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return path
+    return Exported(path, result.stdout)
+
+
+@pytest.fixture(scope="session")
+def model(exported):
+    """The file that the run was exported to."""
+    return exported.model
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Every figure that is saved during the test, to look at what it shows."""
+    from matplotlib.figure import Figure
+
+    saved, save = [], Figure.savefig
+
+    def keep(figure, *arguments, **options):
+        saved.append(figure)
+        return save(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return saved
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cookseg.benchmarks.cli import main as cook_bench
 from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.terminal.cli import main as cook_infer
 
@@ -69,7 +68,9 @@ class TestEveryCommand:
         ("training", ["DATA", "-o", "run"], "tensorboard", "train"),
         ("export", ["DATA", "-o", "m.onnx"], "onnx", "export"),
         ("export", ["DATA", "-o", "m.onnx"], "onnxsim", "export"),
-        ("benchmarks", ["MODEL"], "onnxruntime", "cpu"),
+        ("benchmarks", ["latency", "MODEL"], "onnxruntime", "cpu"),
+        ("benchmarks", ["latency", "MODEL", "--iterations", "1", "--compare"], "onnx", "export"),
+        ("benchmarks", ["training-speed"], "torch", "export"),
     ],
 )
 def test_a_missing_extra_is_an_instruction(package, arguments, missing, extra, scenes, model):
@@ -133,21 +134,6 @@ class TestInfer:
         (tmp_path / "out").write_text("")
         result = self.invoke("masks", scenes / "test/images", "-m", model, "-o", tmp_path / "out")
         assert result.exit_code == 2
-
-
-@pytest.mark.integration
-def test_bench_times_every_stage(model, scenes):
-    source = next((scenes / "test/images").iterdir())
-    arguments = [str(model), "--source", str(source), "--iterations", "4", "--warmup", "1", "--json"]
-    result = CliRunner().invoke(cook_bench, arguments)
-    assert result.exit_code == 0, result.stderr
-    report = json.loads(result.stdout)
-    stages = report["milliseconds"]
-    assert list(stages) == ["decode", "resize", "session", "scale + arg-max", "colour", "encode PNG", "end to end"]
-    assert all(0 < s["median"] <= s["p90"] <= s["p99"] for s in stages.values())
-    assert stages["end to end"]["median"] > max(s["median"] for n, s in stages.items() if n != "end to end")
-    assert report["cold_start_seconds"] > stages["end to end"]["median"] / 1000
-    assert 40e6 < report["peak_memory_bytes"] < 1e9
 
 
 def test_every_folder_of_code_is_in_the_wheel():

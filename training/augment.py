@@ -9,19 +9,22 @@ Own code on OpenCV because the maintained libraries do not fit: they bring a sec
 on float tensors after the point at which the contract wants uint8.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import IGNORE
+from cookseg.training.fields import fit_types, require_range
 
 Pixels = tuple[UInt8Array, UInt8Array]
 """Frame (H, W, 3) uint8 RGB and class map (H, W) uint8."""
 
 
+@checked_keywords
 @dataclass(frozen=True)
 class AugmentConfig:
     """Ranges of the random changes; 0 switches one off.
@@ -29,9 +32,9 @@ class AugmentConfig:
     Attributes:
         rotation: Largest rotation in degrees, either way.
         zoom: Largest zoom in or out, as the natural logarithm of the factor.
-        shift: Largest shift, as a share of the frame's size.
+        shift: Largest shift, as a fraction of the frame's size.
         flip: Probability of a horizontal flip.
-        vertical_flip: Probability, apart from it, of a vertical flip.
+        vertical_flip: Probability of a vertical flip, independent of it.
         paste: Probability that a class of another frame is pasted in.
         light: Largest relative change of brightness, contrast, gamma and of the red and blue gains.
         steam: Probability of drifts of steam.
@@ -41,7 +44,7 @@ class AugmentConfig:
         jpeg: Probability of compression artefacts.
     """
 
-    rotation: float = 30
+    rotation: float = 30.0
     zoom: float = 0.25
     shift: float = 0.1
     flip: float = 0.5
@@ -53,6 +56,12 @@ class AugmentConfig:
     blur: float = 0.15
     noise: float = 0.2
     jpeg: float = 0.15
+
+    def __post_init__(self) -> None:
+        fit_types(self, "augment.")
+        require_range(self, ["rotation"], 0, 180, "augment.")
+        fractions = [field.name for field in fields(self) if field.name != "rotation"]
+        require_range(self, fractions, 0, 1, "augment.")
 
 
 def augment(

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that rebuilds a model or continues a run, written whole or not at all.
+"""Checkpoints: everything that rebuilds a model or continues a run; complete, or not written at all.
 
 A checkpoint holds tensors and plain values only, so that loading one cannot run code (``weights_only``).
 """
@@ -13,23 +13,25 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from cookseg.evaluation.run import Run, flattened
 from cookseg.runtime.errors import InputError, ModelError
 from cookseg.runtime.files import write_atomically
-from cookseg.runtime.model.contract import Contract, Preprocessing
-from cookseg.training.augment import AugmentConfig
+from cookseg.runtime.model.contract import Contract
+from cookseg.training import fields
 from cookseg.training.config import TrainConfig
 from cookseg.training.models import PRESETS, Preset, architecture, build
 from cookseg.training.models.network import Network
 
 VERSION = 1
-BEST, LAST, TEACHER = "best.pt", "last.pt", "teacher.pt"
+_PARTS = {"contract": str, "network": dict, "weights": dict, "run": dict}
+_OF_A_RUN = ("config", "progress", "trained", "updates", "optimizers", "scaler")
 
 
 def save(path: Path, contract: Contract, network: nn.Module, **run: Any) -> None:
     """Write a checkpoint by rename; ``run`` is what a resumed run needs, tensors and plain values.
 
     Raises:
-        InputError: The file cannot be written (disk full, say); the previous checkpoint is whole.
+        InputError: The file cannot be written (disk full, say); the previous checkpoint is intact.
     """
     value = {
         "cookseg": VERSION,
@@ -67,7 +69,7 @@ def load(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: no such checkpoint; `cook-train DATA -o {path.parent}` makes one")
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, LookupError) as error:
         raise ModelError(
             f"{path}: damaged, or not a checkpoint ({str(error).partition(chr(10))[0] or type(error).__name__})"
         ) from error
@@ -76,6 +78,23 @@ def load(path: Path) -> dict[str, Any]:
         raise ModelError(
             f"{path}: not a checkpoint that this cookseg reads (version {version!r}, expected {VERSION}): train again,"
             " or use the cookseg that wrote it"
+        )
+    if wrong := [name for name, kind in _PARTS.items() if not isinstance(value.get(name), kind)]:
+        raise ModelError(f"{path}: damaged: it lacks {', '.join(wrong)}, or holds another kind of value there")
+    return value
+
+
+def load_run(path: Path) -> dict[str, Any]:
+    """Read a checkpoint from which a run can be resumed.
+
+    Raises:
+        ModelError: As `load`, or it holds the weights alone.
+    """
+    value = load(path)
+    if missing := [name for name in _OF_A_RUN if name not in value["run"]]:
+        raise ModelError(
+            f"{path}: a run cannot be resumed from it: it lacks {', '.join(missing)}, as a checkpoint of weights alone"
+            " does; to train these on, give the file as `init` to a new run"
         )
     return value
 
@@ -88,24 +107,25 @@ def load_network(path: Path) -> tuple[Network, Contract]:
     """
     value = load(path)
     contract = Contract.from_json(value["contract"])
-    network = build(_shape(value), len(contract.classes), contract.preprocessing)
     try:
+        network = build(_shape(value), len(contract.classes), contract.preprocessing)
         network.load_state_dict(value["weights"])
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
         raise ModelError(f"{path}: the weights do not fit the network: {error}") from error
     return network.eval(), contract
 
 
-def load_config(path: Path) -> TrainConfig:
+def stored_config(path: Path) -> TrainConfig:
     """Return the configuration of the run that wrote a checkpoint.
 
     Raises:
-        ModelError: As `load`.
+        ModelError: As `load_run`, or it has a configuration that this cookseg does not know.
     """
-    config = load(path)["run"]["config"]
-    preprocessing = Preprocessing(**config.pop("preprocessing"))
-    augment = AugmentConfig(**config.pop("augment"))
-    return TrainConfig(**config, preprocessing=preprocessing, augment=augment)
+    config = load_run(path)["run"]["config"]
+    try:
+        return fields.changed(TrainConfig(), flattened(config))
+    except (InputError, AttributeError) as error:
+        raise ModelError(f"{path}: its configuration is not one of this cookseg: {error}") from error
 
 
 def preset_of(path: Path) -> str:
@@ -137,7 +157,7 @@ def digest(path: Path) -> str:
 
 def find(run: Path) -> Path:
     """Return the checkpoint that a run's folder or a checkpoint's own path stands for: the best one."""
-    return run / BEST if run.is_dir() else run
+    return Run(run).best if run.is_dir() else run
 
 
 def _shape(value: dict[str, Any]) -> Preset:

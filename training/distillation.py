@@ -1,4 +1,4 @@
-"""Distillation: a network learns the answers of another one, its teacher, beside the truth (arXiv:1503.02531).
+"""Distillation: a network learns a teacher's predictions (soft targets) beside the masks (arXiv:1503.02531).
 
 A mask says what a pixel is. A teacher also says what it could be, and says it of every augmented window anew, so a
 small network goes on learning where masks alone lead it no further: see benchmarks/cooking.md.
@@ -18,7 +18,7 @@ from cookseg.training.models.network import Network
 
 
 class Teacher(nn.Module):
-    """A trained network, which stays as it is, and answers for the frames of another one."""
+    """A trained network, which stays as it is, and predicts for the frames of another one."""
 
     def __init__(self, network: Network, contract: Contract, scale: tuple[float, float]) -> None:
         """Teach by a network and its contract; ``scale`` is its height and width over those of the learner's input."""
@@ -38,15 +38,15 @@ class Teacher(nn.Module):
         if theirs.classes.names != contract.classes.names:
             raise InputError(
                 f"{path}: it cannot teach: its classes are {', '.join(theirs.classes.names)}, those of the dataset"
-                f" {', '.join(contract.classes.names)}; choose another --teacher, or none"
+                f" {', '.join(contract.classes.names)}; choose another `teacher`, or none"
             )
         its, ours = theirs.preprocessing, contract.preprocessing
         padded = "letterbox" in (its.resize, ours.resize)
         if its.resize != ours.resize or (padded and its.width * ours.height != ours.width * its.height):
             raise InputError(
-                f"{path}: it cannot teach: it sees frames as --imgsz {its.width}x{its.height} --resize {its.resize},"
-                f" where this run has --imgsz {ours.width}x{ours.height} --resize {ours.resize}; the rule must be the"
-                " same, and with letterbox the shape too"
+                f"{path}: it cannot teach: it sees frames of {its.width}x{its.height} with"
+                f" `preprocessing.resize={its.resize!r}`, this run of {ours.width}x{ours.height} with"
+                f" `preprocessing.resize={ours.resize!r}`; the rule must be the same, and with letterbox the shape too"
             )
         return cls(network, theirs, (its.height / ours.height, its.width / ours.width))
 
@@ -60,14 +60,14 @@ class Teacher(nn.Module):
         return self.network.coarse_logits(frames)
 
 
-def divergence(logits: Tensor, answer: Tensor) -> Tensor:
-    """Return the cross-entropy of a network's probabilities by those of its teacher, the mean over all pixels.
+def divergence(logits: Tensor, target: Tensor) -> Tensor:
+    """Return the cross-entropy of a network's probabilities against its teacher's, the mean over all pixels.
 
     Args:
         logits: (N, C, H, W) float32.
-        answer: The teacher's logits (N, C, h, w) float32. The coarser of both resolutions is that of the comparison.
+        target: The teacher's logits (N, C, h, w) float32. The coarser of both resolutions is that of the comparison.
     """
-    size = (min(logits.shape[2], answer.shape[2]), min(logits.shape[3], answer.shape[3]))
-    logits, answer = (F.adaptive_avg_pool2d(x, size) for x in (logits, answer))
-    loss = F.cross_entropy(logits, answer.softmax(1), reduction="sum")
+    size = (min(logits.shape[2], target.shape[2]), min(logits.shape[3], target.shape[3]))
+    logits, target = (F.adaptive_avg_pool2d(x, size) for x in (logits, target))
+    loss = F.cross_entropy(logits, target.softmax(1), reduction="sum")
     return distributed.all_reduce_sum(loss) / distributed.all_reduce_sum(loss.new_tensor(logits[:, 0].numel()))

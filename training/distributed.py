@@ -1,4 +1,4 @@
-"""One run in several processes, which torchrun starts: each computes its share of every batch, all get one result.
+"""One run in several processes, which torchrun starts: each computes its shard of every batch, all get one result.
 
 What depends on the whole batch is summed over the processes: the statistics of the batch norms, the sums in the loss,
 the gradients. So the loss curve is that of one process, but for the order in which floats are added. Each process
@@ -12,9 +12,9 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -58,7 +58,7 @@ def process_group(device: str) -> Iterator[int]:
                 raise
             raise CooksegError(
                 f"process {rank} of {size()} lost another one, which has died or ended; if there is no message of it,"
-                " look for a lack of memory. The same command with --resume continues from the last checkpoint"
+                " look for a lack of memory. `resume=True` continues from the last checkpoint"
             ) from error
     dist.destroy_process_group()  # not after an error: it could wait for the dead
 
@@ -85,7 +85,7 @@ def rank() -> int:
 
 
 def shard(items: Sequence[T]) -> list[T]:
-    """Return this process's share of items: all of them if there is no other one."""
+    """Return this process's shard of items: all of them if there is no other one."""
     return list(items[rank() :: size()])
 
 
@@ -106,6 +106,20 @@ def all_reduce_minmax(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
 def any_of(flag: bool, device: torch.device) -> bool:
     """Return whether a flag is set in any process."""
     return flag if size() == 1 else bool(all_reduce_sum(torch.tensor(int(flag), device=device)))
+
+
+def first_process() -> bool:
+    """Return whether this is the first one of the processes, or the only one; also before and after they meet."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def from_first(make: Callable[[], T]) -> T:
+    """Return in all processes what the first one makes."""
+    if size() == 1:
+        return make()
+    values = [make() if rank() == 0 else None]
+    dist.broadcast_object_list(values)
+    return cast(T, values[0])
 
 
 def require_same(value: Any, what: str) -> None:
@@ -180,6 +194,6 @@ def _take_gpu(number: int) -> None:
     if number >= torch.cuda.device_count():
         raise DeviceError(
             f"process {number} of this machine has no GPU: there are {torch.cuda.device_count()}; start as many"
-            " processes with --nproc-per-node, or use --device cpu"
+            " processes, or use `device='cpu'`"
         )
     torch.cuda.set_device(number)  # `cuda` is this one from now on

@@ -1,4 +1,4 @@
-"""Which optimiser moves what: Muon the kernels of convolutions, AdamW the norms and biases.
+"""Optimisers: Muon for the kernels of convolutions, AdamW for norms and biases; and the average of the weights.
 
 Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon) moves a matrix by its momentum with all singular
 values made equal, so that directions that the gradient hardly shows are learned as well. A few hundred frames make few
@@ -6,7 +6,8 @@ steps, and one by Muon does the work of several by AdamW: see benchmarks/camvid.
 matrices only, and computes in bfloat16, which not every processor is made for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,3 +73,17 @@ def orthogonalized(matrix: Tensor) -> Tensor:
         gram = x @ x.T
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x if matrix.shape[0] <= matrix.shape[1] else x.T
+
+
+def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
+    """Return an exponential moving average that forgets its start: the decay grows with the number of updates."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        if not averaged[0].is_floating_point():  # counters of the norms
+            for old, new in zip(averaged, current, strict=True):
+                old.copy_(new)
+            return
+        keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        torch._foreach_lerp_(averaged, current, 1 - keep)
+
+    return update

@@ -4,11 +4,15 @@ A training example is a pure function of (seed, epoch, index). Order and augment
 number of workers, and a resumed run sees what the uninterrupted one would have seen.
 """
 
+import signal
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from torch.utils.data import Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from cookseg.runtime.imaging.images import UInt8Array
 from cookseg.runtime.scoring.dataset import Sample
@@ -63,7 +67,35 @@ class Batches(Iterable[list[Key]]):
             yield distributed.shard(keys)
 
 
+def loader(samples: TrainingSet, batches: Batches, workers: int, pinned: bool) -> Iterable[tuple[Tensor, Tensor]]:
+    """Return a loader of batches, frames (N, H, W, 3) uint8 and truth (N, H, W) int64.
+
+    Args:
+        samples: The set.
+        batches: Its keys of each batch.
+        workers: Processes that augment; 0 does it in this one.
+        pinned: Whether to put batches into memory from which a GPU reads fast.
+    """
+    fork = workers and sys.platform == "linux"  # then no worker gets a copy of the frames
+    return DataLoader(
+        samples,
+        batch_sampler=batches,
+        num_workers=workers,
+        multiprocessing_context="fork" if fork else None,
+        pin_memory=pinned,
+        worker_init_fn=_start_worker,
+    )
+
+
+def _start_worker(_: int) -> None:
+    """Prepare a process that augments: a fork of one where OpenCV has threads, and in the same process group."""
+    cv2.setNumThreads(0)  # the fork has the state of those threads, but not the threads
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal and torchrun send them to the whole group
+        signal.signal(number, signal.SIG_IGN)  # they are for the trainer, which ends its workers itself
+
+
 def class_shares(samples: Sequence[Sample], classes: int) -> npt.NDArray[np.float64]:
-    """Return each class's share of the labelled pixels, (C,) float64."""
-    counts = sum(np.bincount(s.truth.ravel(), minlength=256)[:classes].astype(np.float64) for s in samples)
-    return np.asarray(counts / max(1.0, float(np.sum(counts))))
+    """Return the fraction of the labelled pixels that each class has, (C,) float64."""
+    # for a few classes five times faster than np.bincount
+    counts = [sum(np.count_nonzero(sample.truth == value) for sample in samples) for value in range(classes)]
+    return np.array(counts, np.float64) / max(1.0, float(sum(counts)))

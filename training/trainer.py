@@ -6,23 +6,21 @@ that was interrupted at any step continues to the same weights, bit by bit on th
 
 import copy
 import math
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 
-from cookseg.runtime.errors import CooksegError
+from cookseg.evaluation.run import Run
+from cookseg.runtime.errors import CooksegError, ModelError
 from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import Contract
 from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.scoring.dataset import Sample
@@ -30,13 +28,15 @@ from cookseg.runtime.scoring.evaluation import evaluate
 from cookseg.runtime.scoring.metrics import ConfusionMatrix
 from cookseg.training import checkpoint, distributed
 from cookseg.training.config import TrainConfig
+from cookseg.training.devices import autocast_dtype
 from cookseg.training.distillation import Teacher, divergence
 from cookseg.training.loss import SegmentationLoss, class_weights
 from cookseg.training.models import PRESETS, build
 from cookseg.training.models.network import InferenceHead, Network
-from cookseg.training.optimizer import optimizers
+from cookseg.training.optimizer import moving_average, optimizers
 from cookseg.training.quantization import simulate_int8
-from cookseg.training.samples import Batches, TrainingSet, class_shares
+from cookseg.training.samples import Batches, TrainingSet, class_shares, loader
+from cookseg.training.state import State
 from cookseg.training.throughput import Throughput
 
 SECONDS_BETWEEN_SAVES = 15
@@ -48,41 +48,26 @@ class TorchEngine:
 
     def __init__(self, network: Network) -> None:
         """Wrap a network; it is used on the device where it is, in evaluation mode."""
-        self.answer = InferenceHead(network).eval()
+        self.head = InferenceHead(network).eval()
         self.device = next(network.parameters()).device
 
     @torch.inference_mode()
     def __call__(self, frames: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
         """Map frames (N, H, W, 3) uint8 to classes (N, H, W) uint8 and scores (N, C, H, W) uint8."""
-        classes, scores, *_ = self.answer(torch.from_numpy(frames).to(self.device))
+        classes, scores, *_ = self.head(torch.from_numpy(frames).to(self.device))
         return classes.cpu().numpy(), scores.cpu().numpy()
 
 
-@dataclass
-class Progress:
-    """Where a run is: what a resumed run starts from, beside the tensors.
-
-    Attributes:
-        step: Steps done.
-        losses: Loss of each step since the last validation.
-        history: One row per validation: epoch, step, lr, train_loss, val_miou and val_iou_<class> of each class, and
-            `Throughput.figures`, which alone are not the same in another run of the same configuration.
-        best_epoch: Epoch of the best validation mIoU, -1 before the first.
-    """
-
-    step: int = 0
-    losses: list[float] = field(default_factory=list)
-    history: list[dict[str, float | None]] = field(default_factory=list)
-    best_epoch: float = -1
-
-    @property
-    def best_miou(self) -> float:
-        """The best validation mIoU so far, -1 before the first."""
-        return max((row["val_miou"] or 0.0 for row in self.history), default=-1.0)
-
-
+@checked_keywords
 class Trainer:
-    """One training run, in memory; `fit` runs it, and writes checkpoints into the folder that it is given."""
+    """One training run, in memory; `fit` runs it, and writes checkpoints into the folder that it is given.
+
+    `cookseg.training.train` does all that is around it. By itself::
+
+        samples = [fit_sample(sample, config.preprocessing) for sample in ...]
+        trainer = Trainer(config, Contract(preprocessing=config.preprocessing), samples, samples[:9], "cpu")
+        trainer.fit(Run(Path("runs/mine")), workers=0, report=lambda trainer: trainer.progress.step < 100)
+    """
 
     def __init__(
         self,
@@ -94,6 +79,8 @@ class Trainer:
         teacher: Teacher | None = None,
     ) -> None:
         """Build network, optimiser and loss; samples are at the network's size (`fit_sample`)."""
+        config = config.resolved(len(samples))
+        assert config.epochs is not None
         torch.manual_seed(config.seed)
         self.config, self.contract, self.val = config, contract, val
         self.device = torch.device(device)
@@ -102,7 +89,7 @@ class Trainer:
         self.network = build(PRESETS[config.model], len(contract.classes), contract.preprocessing)
         self.network.to(self.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-        self.averaged = AveragedModel(self.network, multi_avg_fn=_moving_average(config.ema_decay), use_buffers=True)
+        self.averaged = AveragedModel(self.network, multi_avg_fn=moving_average(config.ema_decay), use_buffers=True)
         if config.qat:
             simulate_int8(self.network)  # the average stays a plain network
         self.parallel = distributed.parallel(self.network)
@@ -110,20 +97,20 @@ class Trainer:
         self.dtype = autocast_dtype(self.device) if config.precision == "auto" else torch.float32
         self.optimizers = optimizers(self.network, config, self.dtype)
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
-        self.progress = Progress()
+        self.progress = State()
         self.throughput = Throughput()
         self._best: torch.nn.Module | None = None  # better than what is on disk
         self._saved = time.monotonic()
         self.steps = math.ceil(config.epochs * len(samples) / config.batch)
         self.steps_per_validation = math.ceil(max(self.steps / config.epochs * config.val_every, self.steps / 100))
 
-    def fit(self, run: Path, workers: int, report: Callable[["Trainer"], bool]) -> None:
+    def fit(self, run: Run, workers: int, report: Callable[["Trainer"], bool]) -> None:
         """Train to the end, to the end of patience, or until `report`, called after each step, returns False.
 
         Args:
-            run: Folder of the checkpoints ``best.pt`` and ``last.pt``.
+            run: Folder of the checkpoints.
             workers: Processes that augment; 0 does it in this one.
-            report: Told of every step; a validation has just been done where `Progress.losses` is empty.
+            report: Told of every step; a validation has just been done where `State.losses` is empty.
 
         Raises:
             CooksegError: The loss is not finite.
@@ -146,16 +133,9 @@ class Trainer:
                 return
 
     def batches(self, steps: range, workers: int) -> Iterable[tuple[Tensor, Tensor]]:
-        """Return a loader of this process's share of every step's batch, frames and truth as `step` takes them."""
-        fork = workers and sys.platform == "linux"  # then no worker gets a copy of the frames
-        return DataLoader(
-            self.samples,
-            batch_sampler=Batches(len(self.samples), self.config.batch, self.config.seed, steps),
-            num_workers=workers,
-            multiprocessing_context="fork" if fork else None,
-            pin_memory=self.device.type == "cuda",
-            worker_init_fn=_start_worker,
-        )
+        """Return a loader of this process's shard of every step's batch, frames and truth as `step` takes them."""
+        plan = Batches(len(self.samples), self.config.batch, self.config.seed, steps)
+        return loader(self.samples, plan, workers, pinned=self.device.type == "cuda")
 
     def step(self, frames: Tensor, truth: Tensor, rate: float) -> float:
         """Do one step of the optimiser, and return the loss before it.
@@ -171,11 +151,11 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            answer = self.teacher(frames) if self.teacher else None
+            target = self.teacher(frames) if self.teacher else None
             logits = self.parallel(frames).float()
         loss = self.loss(logits, truth)
-        if answer is not None:
-            loss = loss + divergence(logits, answer)
+        if target is not None:
+            loss = loss + divergence(logits, target)
         self.scaler.scale(loss).backward()
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
@@ -200,10 +180,10 @@ class Trainer:
     @property
     def out_of_patience(self) -> bool:
         """Whether the validation mIoU has not risen for longer than the patience."""
-        history, patience = self.progress.history, self.config.patience
+        history, patience = self.progress.history, self.config.patience or 0
         return bool(patience and history) and (history[-1]["epoch"] or 0) - self.progress.best_epoch >= patience
 
-    def save(self, run: Path) -> None:
+    def save(self, run: Run) -> None:
         """Write the best weights, if there are better ones, and the checkpoint from which `load_state` continues.
 
         Of several processes, which all have the same, only the first one writes.
@@ -211,7 +191,7 @@ class Trainer:
         if distributed.rank():
             return
         if self._best is not None:
-            checkpoint.save(run / checkpoint.BEST, self.contract, self._best)
+            checkpoint.save(run.best, self.contract, self._best)
             self._best = None
         state = {
             "config": asdict(self.config),
@@ -221,7 +201,7 @@ class Trainer:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "scaler": self.scaler.state_dict(),
         }
-        checkpoint.save(run / checkpoint.LAST, self.contract, self.averaged.module, **state)
+        checkpoint.save(run.last, self.contract, self.averaged.module, **state)
         self._saved = time.monotonic()
 
     def start_from(self, network: Network) -> None:
@@ -229,16 +209,23 @@ class Trainer:
         for module in (self.network, self.averaged.module):
             module.load_state_dict(network.state_dict())
 
-    def load_state(self, value: dict[str, Any]) -> None:
-        """Continue from the value of a checkpoint that `save` wrote."""
+    def load_state(self, value: dict[str, Any], path: Path) -> None:
+        """Continue from the value of a checkpoint that `save` wrote; ``path`` is its file.
+
+        Raises:
+            ModelError: The value does not fit this trainer.
+        """
         run = value["run"]
-        self.network.load_state_dict(run["trained"])
-        self.averaged.module.load_state_dict(value["weights"])
-        self.averaged.n_averaged.fill_(run["updates"])
-        for optimizer, state in zip(self.optimizers, run["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        self.scaler.load_state_dict(run["scaler"])
-        self.progress = Progress(**run["progress"])
+        try:
+            self.network.load_state_dict(run["trained"])
+            self.averaged.module.load_state_dict(value["weights"])
+            self.averaged.n_averaged.fill_(run["updates"])
+            for optimizer, state in zip(self.optimizers, run["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
+            self.scaler.load_state_dict(run["scaler"])
+            self.progress = State(**run["progress"])
+        except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
+            raise ModelError(f"{path}: damaged: the run cannot be resumed from it: {error}") from error
 
     def _validate(self) -> None:
         """Evaluate the averaged weights at the network's resolution; keep them if they are the best so far."""
@@ -263,40 +250,10 @@ class Trainer:
             self._best = copy.deepcopy(self.averaged.module)
 
 
-def autocast_dtype(device: torch.device) -> torch.dtype:
-    """Return the half precision that a device computes fast, or float32 where it has none."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return torch.bfloat16
-    return torch.float32
-
-
-def _moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
-    """Return an exponential moving average that forgets its start: the decay grows with the number of updates."""
-
-    def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
-        if not averaged[0].is_floating_point():  # counters of the norms
-            for old, new in zip(averaged, current, strict=True):
-                old.copy_(new)
-            return
-        keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
-        torch._foreach_lerp_(averaged, current, 1 - keep)
-
-    return update
-
-
-def _start_worker(_: int) -> None:
-    """Prepare a process that augments: a fork of one where OpenCV has threads, and in the same process group."""
-    cv2.setNumThreads(0)  # the fork has the state of those threads, but not the threads
-    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal and torchrun send them to the whole group
-        signal.signal(number, signal.SIG_IGN)  # they are for the trainer, which ends its workers itself
-
-
 def _finite(loss: float, step: int, rate: float) -> float:
     if not math.isfinite(loss):
         raise CooksegError(
-            f"the loss is {loss} at step {step} with learning rate {rate:.2g}: train with a lower --lr, or with"
-            " --precision float32"
+            f"the loss is {loss} at step {step} with learning rate {rate:.2g}: train with a lower `lr`, or with"
+            " `precision='float32'`"
         )
     return loss

@@ -1,4 +1,4 @@
-"""Frames that are nearly the same: across splits, where they make a score a lie, and in a row, where a camera froze."""
+"""Frames that are nearly the same: across splits, where they falsify a score, and in a row, where a camera froze."""
 
 import itertools
 from collections import defaultdict
@@ -9,8 +9,8 @@ import numpy as np
 
 from cookseg.data.doctor.frames import BITS
 from cookseg.data.doctor.reading import Record
-from cookseg.data.doctor.survey import SPLITS
 from cookseg.data.sessions import natural_key
+from cookseg.data.standard import SPLITS
 from cookseg.runtime.imaging.images import UInt8Array, read_image
 
 NEAR = 12
@@ -25,7 +25,7 @@ def across_splits(records: list[Record]) -> Iterator[tuple[Record, Record, int]]
     Yields:
         The frame, its nearest in the other split, and their distance in bits.
     """
-    usable = [record for record in records if record.look and not record.look.is_featureless]
+    usable = [record for record in records if record.measures and not record.measures.is_featureless]
     for position, split in enumerate(SPLITS[1:], 1):
         here = [record for record in usable if record.split == split]
         for other_split in SPLITS[:position]:
@@ -46,7 +46,7 @@ def frozen(records: list[Record]) -> Iterator[tuple[Record, Record, float]]:
     """
     rows = defaultdict(list)
     for record in records:
-        if record.look and not record.look.is_featureless:
+        if record.measures and not record.measures.is_featureless:
             rows[record.split, record.session].append(record)
     for row in rows.values():
         row.sort(key=lambda record: natural_key(record.name))
@@ -69,5 +69,5 @@ def _difference(one: Record, other: Record) -> float:
 
 
 def _fingerprints(records: list[Record]) -> UInt8Array:
-    joined = b"".join(record.look.fingerprint for record in records if record.look)
+    joined = b"".join(record.measures.fingerprint for record in records if record.measures)
     return np.frombuffer(joined, np.uint8).reshape(-1, BITS // 8)

@@ -1,4 +1,4 @@
-"""What a frame's pixels tell of it: exposure, sharpness, and a fingerprint by which another frame is known again."""
+"""Measures of a frame: exposure, sharpness, and a fingerprint by which it is recognised in another file."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import numpy as np
 from cookseg.runtime.imaging.images import UInt8Array
 
 SIDE = 640
-"""Longest side at which frames are looked at, so that figures of different cameras compare."""
+"""Longest side at which frames are measured, so that figures of different cameras compare."""
 
 BITS = 256
 """Length of a fingerprint."""
@@ -18,7 +18,7 @@ _BLOWN_OUT = 0.5  # share of white pixels
 
 
 @dataclass(frozen=True)
-class Look:
+class FrameMeasures:
     """Measures of a frame.
 
     Attributes:
@@ -53,10 +53,10 @@ class Look:
         return self.blur > 0.7 or self.blur > max(0.5, usual + 0.15)
 
 
-def look_at(frame: UInt8Array) -> Look:
+def measure_frame(frame: UInt8Array) -> FrameMeasures:
     """Measure a frame, (H, W, 3) uint8 RGB."""
     grey = shrink(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
-    return Look(
+    return FrameMeasures(
         brightest=float(np.percentile(grey, 99)),
         blown=float(np.mean(grey >= 250)),
         blur=_blur_effect(grey),
@@ -65,7 +65,7 @@ def look_at(frame: UInt8Array) -> Look:
 
 
 def shrink(grey: UInt8Array, side: int = SIDE) -> UInt8Array:
-    """Scale a picture down so that its longest side is ``side``; smaller ones stay as they are."""
+    """Scale a frame down so that its longest side is ``side``; smaller ones stay as they are."""
     scale = side / max(grey.shape[:2])
     return grey if scale >= 1 else cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
@@ -78,12 +78,12 @@ def _fingerprint(grey: UInt8Array) -> bytes:
 
 
 def _blur_effect(grey: UInt8Array) -> float:
-    """Tell how little more blur changes a picture (Crété-Roffet et al. 2007, "The blur effect")."""
-    picture = grey.astype(np.float32)
+    """Return how little more blur changes a frame (Crété-Roffet et al. 2007, "The blur effect")."""
+    pixels = grey.astype(np.float32)
     effects = []
     for axis, kernel in ((0, (1, 11)), (1, (11, 1))):
-        before = np.abs(np.diff(picture, axis=axis))
-        after = np.abs(np.diff(cv2.blur(picture, kernel), axis=axis))
+        before = np.abs(np.diff(pixels, axis=axis))
+        after = np.abs(np.diff(cv2.blur(pixels, kernel), axis=axis))
         total = float(before.sum())
         effects.append(1 - float(np.maximum(before - after, 0).sum()) / total if total else 0.0)
     return max(effects)

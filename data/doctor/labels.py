@@ -1,4 +1,4 @@
-"""Likely label faults: what a mask claims, held against what its frame shows.
+"""Measures of a mask against its frame, which show likely label faults.
 
 Everything here is evidence and no proof, so a mask is only reported where the frame speaks clearly against it. The
 limits were set on exact synthetic masks, which give none of these, and on the same masks with faults planted.
@@ -18,8 +18,8 @@ FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 Box = tuple[int, int, int, int]
 
-_REACH = 8  # largest shift that is looked for, in pixels along both axes
-_SMOOTHING = 9  # side of the median filter that a ragged outline is held against
+_REACH = 8  # largest shift that is tried, in pixels along both axes
+_SMOOTHING = 9  # side of the median filter that a ragged outline is compared with
 _SHORT = 50  # pixels of outline, from which nothing can be told
 _LARGEST_SPECK = 5e-4  # of the frame
 _ISOLATED = 8  # pixels between a speck and the next larger region of its class
@@ -27,7 +27,7 @@ _INVISIBLE = 4.0  # grey levels between a speck and what surrounds it
 
 
 @dataclass(frozen=True)
-class LabelLook:
+class LabelMeasures:
     """Measures of a mask against its frame.
 
     Attributes:
@@ -37,7 +37,7 @@ class LabelLook:
         on_edges: How many times stronger than on average the frame's edges are there.
         ragged: Length of outline that strays from the smoothed mask's, as a share of the whole.
         smooth_gain: How many times stronger the frame's edges are along the smoothed mask's outline beside it.
-        turned_gain: How many times stronger the frame's edges are along the outlines of the mask turned as the image.
+        rotated_gain: How many times stronger the frame's edges are along the outlines of the mask rotated as the image.
     """
 
     specks: tuple[Box, ...] = ()
@@ -46,12 +46,12 @@ class LabelLook:
     on_edges: float = 1.0
     ragged: float = 0.0
     smooth_gain: float = 1.0
-    turned_gain: float = 1.0
+    rotated_gain: float = 1.0
 
     @property
-    def is_turned(self) -> bool:
+    def is_rotated(self) -> bool:
         """Whether the frame's edges say clearly that the mask was drawn on the image as it is stored."""
-        return self.turned_gain >= 1.5
+        return self.rotated_gain >= 1.5
 
     @property
     def is_shifted(self) -> bool:
@@ -64,19 +64,19 @@ class LabelLook:
         return self.ragged >= 0.4 and self.smooth_gain >= 1.15
 
 
-def look_at_label(frame: UInt8Array, class_map: UInt8Array, orientation: int = 1) -> LabelLook:
+def measure_label(frame: UInt8Array, class_map: UInt8Array, orientation: int = 1) -> LabelMeasures:
     """Measure a class map, (H, W) uint8, against its upright frame, (H, W, 3) uint8 RGB, of that EXIF orientation."""
     edges, outline = edge_strength(frame), outlines(class_map)
     specks = _specks(frame, class_map)
     if np.count_nonzero(outline) < _SHORT:
-        return LabelLook(specks)
-    turned = turn(outline, orientation)
-    turned_gain = (
-        _ratio(float(edges[turned].mean()), float(edges[outline].mean())) if turned.shape == edges.shape else 1.0
+        return LabelMeasures(specks)
+    rotated = turn(outline, orientation)
+    rotated_gain = (
+        _ratio(float(edges[rotated].mean()), float(edges[outline].mean())) if rotated.shape == edges.shape else 1.0
     )
     best_shift = _best_shift(edges, outline)
     raggedness = _raggedness(edges, outline, outlines(cv2.medianBlur(class_map, _SMOOTHING)))
-    return LabelLook(specks, *best_shift, *raggedness, turned_gain)
+    return LabelMeasures(specks, *best_shift, *raggedness, rotated_gain)
 
 
 def edge_strength(frame: UInt8Array) -> FloatArray:
@@ -150,7 +150,7 @@ def _specks(frame: UInt8Array, class_map: UInt8Array) -> tuple[Box, ...]:
 
 
 def _is_invisible(frame: UInt8Array, class_map: UInt8Array, speck: BoolArray) -> bool:
-    """Tell whether a frame has the same mean colour in a speck and around it, where a single other class is."""
+    """Return whether a frame has the same mean colour in a speck and around it, where a single other class is."""
     near, touching = (cv2.dilate(speck.astype(np.uint8), np.ones((side, side), np.uint8)) > 0 for side in (9, 3))
     around = near & ~touching
     if not around.any() or len(np.unique(class_map[around])) > 1:

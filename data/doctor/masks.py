@@ -1,4 +1,4 @@
-"""What a mask holds, however wrong: classes, colours that no class has and where they may come from."""
+"""Measures of a mask, however wrong it is: classes, colours that no class has and where they may come from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +9,12 @@ import numpy.typing as npt
 
 from cookseg.data.doctor.labels import BoolArray, outlines
 from cookseg.runtime.errors import MaskError
+from cookseg.runtime.imaging.frame import Size
 from cookseg.runtime.imaging.headers import Header, header_of
 from cookseg.runtime.imaging.images import UInt8Array, decode_mask_image, read_file
-from cookseg.runtime.imaging.masks import colorize, from_colors, nearest_class, to_class_map
+from cookseg.runtime.imaging.masks import colorize, from_colors, nearest_class, packed, to_class_map
 from cookseg.runtime.model.contract import IGNORE, ClassTable, Color
 from cookseg.runtime.scoring.dataset import Layout
-
-Size = tuple[int, int]
-"""Height and width."""
 
 IntArray = npt.NDArray[np.intp]
 
@@ -32,8 +30,8 @@ class OffColor:
 
 
 @dataclass(frozen=True)
-class MaskLook:
-    """What a mask holds.
+class MaskMeasures:
+    """Measures of a mask.
 
     Attributes:
         size: Height and width.
@@ -55,14 +53,19 @@ class MaskLook:
     cause: str = ""
     blocks: int = 1
 
+    @property
+    def is_of_other_format(self) -> bool:
+        """Whether the values say nothing: indices where colours are expected, or the reverse."""
+        return self.error is not None and not self.off_colors
 
-def look_at_mask(
+
+def measure_mask(
     path: Path, classes: ClassTable, layout: Layout, data: bytes | None = None
-) -> tuple[UInt8Array | None, MaskLook]:
+) -> tuple[UInt8Array | None, MaskMeasures]:
     """Read a mask, however wrong its colours are; ``data`` is the file's bytes, where they are read already.
 
     Returns:
-        The class map, (H, W) uint8, or None where the mask's values say nothing; and what was seen of it.
+        The class map, (H, W) uint8, or None where the mask's values say nothing; and its measures.
 
     Raises:
         ImageError: The file cannot be decoded.
@@ -80,7 +83,7 @@ def look_at_mask(
     except MaskError as refused:
         error = str(refused)
         if layout.mask_format == "index" or pixels.ndim == 2:
-            return None, MaskLook(size, (0,) * len(classes), 0, error)
+            return None, MaskMeasures(size, (0,) * len(classes), 0, error)
         class_map, off_pixels = from_colors(pixels, classes, str(path), any_color=True)
     shares = tuple(_count(class_map, value) for value in range(len(classes)))
     off_colors: tuple[OffColor, ...] = ()
@@ -89,10 +92,10 @@ def look_at_mask(
         if pixels.ndim == 2:
             pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
         off = (pixels != colorize(class_map, classes)).any(axis=2)
-        codes, repeats = np.unique(pixels[off].astype(np.int64) @ [1 << 16, 1 << 8, 1], return_counts=True)
+        codes, repeats = np.unique(packed(pixels[off]), return_counts=True)
         off_colors = _commonest(codes, repeats, classes)
         cause = _cause(off, len(codes), class_map, header_of(data, str(path)))
-    return class_map, MaskLook(
+    return class_map, MaskMeasures(
         size, shares, _count(class_map, IGNORE), error, off_pixels, off_colors, cause, _block_side(class_map)
     )
 
@@ -131,3 +134,9 @@ def _block_side(class_map: UInt8Array) -> int:
             return 1
         sides.append(int(np.diff(changes).min()))
     return min(sides)
+
+
+def is_scaled(size: Size, other: Size) -> bool:
+    """Return whether two sizes, (height, width), are of one shape, give or take a pixel."""
+    (height, width), (rows, columns) = size, other
+    return abs(height * columns - width * rows) <= max(height, width, rows, columns)

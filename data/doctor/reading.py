@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from multiprocessing import reduction
 from pathlib import Path
 
-from cookseg.data.doctor.frames import Look, look_at
-from cookseg.data.doctor.labels import LabelLook, look_at_label
-from cookseg.data.doctor.masks import MaskLook, Size, look_at_mask
+from cookseg.data.doctor.frames import FrameMeasures, measure_frame
+from cookseg.data.doctor.labels import LabelMeasures, measure_label
+from cookseg.data.doctor.masks import MaskMeasures, measure_mask
 from cookseg.data.manifest import Facts, Manifest, Stamp
 from cookseg.data.samples import SampleFile
+from cookseg.data.standard import Split
 from cookseg.runtime.errors import ImageError, MaskError
-from cookseg.runtime.imaging.frame import Frame
+from cookseg.runtime.imaging.frame import Frame, Size
 from cookseg.runtime.imaging.headers import Header, header_of
 from cookseg.runtime.imaging.images import UInt8Array, decode_image, decode_mask_image, read_file
 from cookseg.runtime.imaging.masks import to_class_map
@@ -26,7 +27,7 @@ from cookseg.runtime.stream.parallel import map_on_cores
 
 @dataclass
 class Record:
-    """A frame of a split, its mask if it has one, and what was seen of both.
+    """A frame of a split, its mask if it has one, and measures of both.
 
     Attributes:
         split: train, val or test.
@@ -40,15 +41,15 @@ class Record:
         image_header: How the image is stored.
         mask_header: How the mask is stored.
         size: Height and width of the upright image.
-        look: Measures of the image's pixels.
-        truth: What the mask holds.
+        measures: Measures of the image's pixels.
+        truth: Measures of the mask.
         label: Measures of the mask against the image.
         digest: Identifies the image's pixels.
         disagreement: Share of the labelled pixels for which a model is sure of another class, where one was given.
         is_kept: Whether what a network is given of it was kept.
     """
 
-    split: str
+    split: Split
     name: str
     session: str | None
     image: Path
@@ -59,9 +60,9 @@ class Record:
     image_header: Header | None = None
     mask_header: Header | None = None
     size: Size | None = None
-    look: Look | None = None
-    truth: MaskLook | None = None
-    label: LabelLook | None = None
+    measures: FrameMeasures | None = None
+    truth: MaskMeasures | None = None
+    label: LabelMeasures | None = None
     digest: bytes = b""
     disagreement: float | None = None
     is_kept: bool = False
@@ -137,7 +138,7 @@ class Reading:
 
 def read_masks(
     root: Path, classes: ClassTable, layout: Layout, masks: Sequence[Path], progress: Progress = silent
-) -> list[MaskLook]:
+) -> list[MaskMeasures]:
     """Return what masks of a dataset hold, those that its manifest knows unread.
 
     Raises:
@@ -155,7 +156,7 @@ def read_masks(
     return [_look(facts or found[mask]) for mask, facts in zip(masks, known, strict=True)]
 
 
-def _look(facts: Facts) -> MaskLook:
+def _look(facts: Facts) -> MaskMeasures:
     assert facts.mask
     return facts.mask
 
@@ -187,11 +188,11 @@ def _examine(job: tuple[int, Record], classes: ClassTable, layout: Layout, quick
         samples.put(number, Sample(frame.pixels, class_map, record.truth.off_pixels))
         record.is_kept = True
     if frame is not None and not quick:
-        record.look = look_at(frame.pixels)
+        record.measures = measure_frame(frame.pixels)
         record.digest = hashlib.blake2b(frame.pixels.data, digest_size=16).digest()
         if class_map is not None and is_labelled:
             orientation = record.image_header.orientation if record.image_header else 1
-            record.label = look_at_label(frame.pixels, class_map, orientation)
+            record.label = measure_label(frame.pixels, class_map, orientation)
     return record
 
 
@@ -221,13 +222,13 @@ def _read_mask(record: Record, path: Path, classes: ClassTable, layout: Layout) 
         pixels = decode_mask_image(data, str(path), indices=layout.mask_format == "index")
         record.mask_facts = known
         return to_class_map(pixels, path, classes, layout.mask_format)[0]
-    class_map, record.truth = look_at_mask(path, classes, layout, data)
+    class_map, record.truth = measure_mask(path, classes, layout, data)
     record.mask_facts = Facts(_sha256(data), header_of(data, str(path)), record.truth.size, record.truth, stamp)
     return class_map
 
 
 def _mask_facts(path: Path, classes: ClassTable, layout: Layout) -> Facts:
-    record = Record("", path.stem, None, path, path)
+    record = Record("train", path.stem, None, path, path)
     _read_mask(record, path, classes, layout)
     assert record.mask_facts
     assert record.truth

@@ -1,100 +1,164 @@
-"""The doctor's report: as text for people, and as JSON values."""
+"""The doctor's report: the content of each split, and everything that is wrong with it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cookseg.data.doctor.findings import Cell, Finding, diagnose
-from cookseg.data.doctor.survey import LABELLED, SPLITS, Survey, class_pixels, survey
-from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern
+from cookseg.data.doctor.check import Finding
+from cookseg.data.doctor.checks import CHECKS
+from cookseg.data.doctor.fix import LOG, FixedCopy
+from cookseg.data.doctor.survey import Survey, class_pixels, size_text, survey
+from cookseg.data.standard import LABELLED, SPLITS, STANDARD, Split
 from cookseg.runtime.errors import CheckFailedError
-from cookseg.runtime.model.contract import Preprocessing
-from cookseg.runtime.results import grid, listed
+from cookseg.runtime.keywords import checked_keywords
+from cookseg.runtime.results import Table, listed
 from cookseg.runtime.scoring.dataset import Layout
 
-_MOST = 20  # rows of a table in the text
+_MOST = 20  # rows of a finding's table in the text
 
 
-def as_json(survey: Survey, findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return the report as JSON values: what each split holds, and all findings with all their rows."""
-    pixels = class_pixels(survey)
-    splits = {}
-    for split in SPLITS:
-        records = [record for record in survey.records if record.split == split]
-        sizes = Counter(record.size for record in records if record.size)
-        splits[split] = {
-            "frames": len(records),
-            "sessions": len({record.session for record in records if record.session}),
-            "sizes": {f"{size[1]}x{size[0]}": count for size, count in sizes.most_common() if size},
+@dataclass(frozen=True)
+class SplitContent:
+    """The content of a split.
+
+    Attributes:
+        frames: How many frames.
+        sessions: Cooking sessions that their names tell.
+        sizes: Frames of each size, commonest first.
+        pixels: Labelled pixels of each class, or None for a split without masks.
+    """
+
+    frames: int
+    sessions: int
+    sizes: dict[str, int]
+    pixels: dict[str, int] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def cells(self) -> list[str]:
+        """Return it as cells of a table."""
+        size = next(iter(self.sizes)) if len(self.sizes) == 1 else f"{len(self.sizes) or 'no'} sizes"
+        pixels = self.pixels or {}
+        total = max(1, sum(pixels.values()))
+        shares = [f"{count / total:.2%}" for count in pixels.values()]
+        return [str(self.frames), str(self.sessions or "-"), size, *shares]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings of the doctor.
+
+    Attributes:
+        dataset: Folder of the dataset.
+        splits: Content of each split.
+        findings: Everything that is wrong, errors first.
+        fixed: The fixed copy, where one was written.
+        notes: Lines to put below, for people only.
+    """
+
+    dataset: Path
+    splits: dict[Split, SplitContent]
+    findings: tuple[Finding, ...]
+    fixed: FixedCopy | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Findings that would break a training run."""
+        return tuple(finding for finding in self.findings if finding.is_error)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values, with all rows of all findings."""
+        value = {
+            "dataset": str(self.dataset),
+            "splits": {split: held.to_dict() for split, held in self.splits.items()},
+            "findings": [finding.to_dict() for finding in self.findings],
         }
-        if any(record.mask for record in records) or split in LABELLED:
-            splits[split]["pixels"] = dict(zip(survey.classes.names, pixels[split], strict=True))
-    return {"dataset": str(survey.root), "splits": splits, "findings": [finding.to_dict() for finding in findings]}
+        if self.fixed:
+            value["changes"] = [change.to_dict(self.fixed.source) for change in self.fixed.changes]
+        return value
+
+    def tables(self) -> Iterator[Table]:
+        """Return a table of the splits, and one of each finding, long ones cut."""
+        names = list(self.splits["train"].pixels or {})
+        rows = [[split, *held.cells()] for split, held in self.splits.items() if held.frames or held.pixels is not None]
+        yield Table(["split", "frames", "sessions", "size", *names], rows)
+        yield from (finding.table(_MOST) for finding in self.findings)
+        if not self.findings:
+            yield Table(above="nothing found")
+        yield from (Table(above=note) for note in self.notes)
+        if self.fixed:
+            yield Table(
+                above=f"{self.fixed.out}: the fixed copy; {self.fixed.count('changed')} changes and"
+                f" {self.fixed.count('left out')} files left out are listed in {self.fixed.out / LOG}"
+            )
 
 
-def as_text(value: dict[str, Any], findings: Sequence[Finding]) -> str:
-    """Return the report as text: a table of the splits, and one of each finding, long ones cut."""
-    names = list(value["splits"]["train"]["pixels"])
-    rows = [
-        [split, *_counts(held), *_shares(held.get("pixels", {}))]
-        for split, held in value["splits"].items()
-        if held["frames"] or "pixels" in held
-    ]
-    parts = [grid(rows, ["split", "frames", "sessions", "size", *names])]
-    for finding in findings:
-        kind = finding.kind
-        cells = [[_text(cell) for cell in row.cells] for row in finding.rows[:_MOST]]
-        lines = [f"{kind.severity}: {kind.title} ({len(finding.rows)})", f"  {kind.remedy}", ""]
-        lines += [f"  {line}" for line in grid(cells, kind.columns).splitlines()]
-        if (more := len(finding.rows) - _MOST) > 0:
-            lines.append(f"  and {more} more; --json has all")
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts if findings else [*parts, "nothing found"])
+@checked_keywords
+def diagnose(survey: Survey) -> Report:
+    """Return everything that is wrong with a dataset.
+
+    >>> report = diagnose(survey("data/sets/mine"))  # doctest: +SKIP
+    >>> [finding.name for finding in report.errors]  # doctest: +SKIP
+    ['image-without-mask']
+    """
+    found = [Finding.of(check, survey) for check in CHECKS.values()]
+    return Report(survey.root, _contents(survey), tuple(finding for finding in found if finding.rows))
 
 
-def require_sound(root: Path, layout: Layout, spec: Preprocessing | None = None) -> Survey:
-    """Refuse a dataset that would spoil a training run: the quick part of the doctor.
+@checked_keywords
+def require_sound(data: str | Path | Survey, layout: Layout = STANDARD) -> Survey:
+    """Refuse a dataset that would break a training run: the quick part of the doctor.
+
+    >>> require_sound("data/sets/mine")  # doctest: +SKIP
+
+    Args:
+        data: Folder of the dataset, or a survey of it; a quick one is enough.
+        layout: Where in the folder images and masks lie.
 
     Returns:
-        The survey; with ``spec``, what a network is given of each frame is kept in it.
+        The survey.
 
     Raises:
         CheckFailedError: Something would; the message lists the files.
         DatasetError: The folder, or one of a labelled split, does not exist.
         InputError: ``classes.json`` is not valid.
     """
-    found = survey(root, layout, compile_pattern(DEFAULT_PATTERN), quick=True, spec=spec)
-    findings = diagnose(found)
-    if bad := [finding for finding in findings if finding.is_error]:
+    found = data if isinstance(data, Survey) else survey(data, layout, quick=True)
+    report = diagnose(found)
+    if report.errors:
         lines = [
-            f"{finding.kind.title}: " + ", ".join(str(cell) for cell in row.cells if cell != "")
-            for finding in bad
+            f"{finding.check.title}: " + ", ".join(str(cell) for cell in row.cells if cell != "")
+            for finding in report.errors
             for row in finding.rows
         ]
         raise CheckFailedError(
-            f"{root}: {len(lines)} faults would spoil the run; `cook-data doctor {root}` says what to do about them,"
-            f" --no-check trains all the same\n{listed(lines)}"
+            f"{found.root}: {len(lines)} faults would break the run; `cook-data doctor {found.root}` says what to do"
+            f" about them, `check=False` trains all the same\n{listed(lines)}"
         )
     return found
 
 
 def summary(findings: Sequence[Finding]) -> str:
     """Say in a line how much was found of what."""
-    listed = [f"{len(finding.rows)} {finding.name}" for finding in findings]
-    return ", ".join(listed) or "nothing"
+    return ", ".join(f"{len(finding.rows)} {finding.name}" for finding in findings) or "nothing"
 
 
-def _counts(held: dict[str, Any]) -> list[str]:
-    sizes = list(held["sizes"])
-    size = sizes[0] if len(sizes) == 1 else f"{len(sizes) or 'no'} sizes"
-    return [str(held["frames"]), str(held["sessions"] or "-"), size]
-
-
-def _shares(pixels: dict[str, int]) -> list[str]:
-    total = max(1, sum(pixels.values()))
-    return [f"{count / total:.2%}" for count in pixels.values()]
-
-
-def _text(cell: Cell) -> str:
-    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+def _contents(survey: Survey) -> dict[Split, SplitContent]:
+    pixels = class_pixels(survey)
+    contents = {}
+    for split in SPLITS:
+        records = [record for record in survey.records if record.split == split]
+        sizes = Counter(record.size for record in records if record.size)
+        labelled = split in LABELLED or any(record.mask for record in records)
+        contents[split] = SplitContent(
+            len(records),
+            len({record.session for record in records if record.session}),
+            {size_text(size): count for size, count in sizes.most_common()},
+            dict(zip(survey.classes.names, pixels[split], strict=True)) if labelled else None,
+        )
+    return contents

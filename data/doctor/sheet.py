@@ -12,19 +12,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cookseg.data.doctor.findings import Finding
 from cookseg.data.doctor.labels import outlines
-from cookseg.data.doctor.masks import look_at_mask
+from cookseg.data.doctor.masks import measure_mask
 from cookseg.data.doctor.reading import Record
+from cookseg.data.doctor.report import Report
 from cookseg.data.doctor.survey import Survey
+from cookseg.data.standard import Split
 from cookseg.runtime.errors import ImageError, InputError, MaskError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.imaging.images import UInt8Array, read_image
 from cookseg.runtime.imaging.masks import colorize, overlay
-from cookseg.runtime.terminal import console
+from cookseg.runtime.progress import Progress, silent
+from cookseg.runtime.results import Table, as_html, page
 
 _MOST = 60  # frames on a sheet
-_SIDE = 320  # longest side of a picture
+_SIDE = 320  # longest side of a frame
 _MARK = (255, 0, 255)
 _INK, _MISSING, _PAPER = (40, 40, 40), 128, 245
 _LINE = 16  # height of a line of text
@@ -39,7 +41,7 @@ class _Tile:
 
 
 def require_sheet_suffix(path: Path | None) -> Path | None:
-    """Return the path of a contact sheet.
+    """Return the path for a contact sheet.
 
     Raises:
         InputError: It is neither a PNG nor an HTML file.
@@ -49,7 +51,7 @@ def require_sheet_suffix(path: Path | None) -> Path | None:
     return path
 
 
-def write_sheet(path: Path, survey: Survey, findings: list[Finding]) -> int:
+def write_sheet(path: Path, survey: Survey, report: Report, *, progress: Progress = silent) -> int:
     """Draw a contact sheet, as one HTML page with everything in it, or as one PNG.
 
     Where nothing was found, a sample of the dataset is drawn.
@@ -60,34 +62,34 @@ def write_sheet(path: Path, survey: Survey, findings: list[Finding]) -> int:
     Raises:
         InputError: The file cannot be written.
     """
-    ranked = _ranked(survey, findings)
+    ranked = _ranked(survey, report)
     if not ranked:
         labelled = [record for record in survey.records if record.mask] or survey.records
         ranked = [(record, ["nothing found"]) for record in labelled[:: -(-len(labelled) // 24) or 1]]
     more = len(ranked) - _MOST
-    with console.progress(ranked[:_MOST], "drawing", min(len(ranked), _MOST)) as bar:
-        tiles = [_tile(record, remarks, survey) for record, remarks in bar]
+    shown = ranked[:_MOST]
+    tiles = [_tile(record, remarks, survey) for record, remarks in progress(shown, "drawing", len(shown))]
     note = f"{len(tiles)} frames, worst first" + (f"; {more} more have findings" if more > 0 else "")
     if path.suffix.lower() == ".png":
-        sheet = cv2.cvtColor(_as_picture(tiles, f"{survey.root.name}: {note}"), cv2.COLOR_RGB2BGR)
+        sheet = cv2.cvtColor(_as_pixels(tiles, f"{survey.root.name}: {note}"), cv2.COLOR_RGB2BGR)
         write_atomically(path, cv2.imencode(".png", sheet)[1].tobytes())
     else:
-        write_atomically(path, _as_page(tiles, survey, findings, note).encode())
+        write_atomically(path, _as_page(tiles, report, note).encode())
     return len(tiles)
 
 
-def _ranked(survey: Survey, findings: list[Finding]) -> list[tuple[Record, list[str]]]:
+def _ranked(survey: Survey, report: Report) -> list[tuple[Record, list[str]]]:
     """Return each frame with what was found in it: errors first, then by the number of findings."""
     remarks = defaultdict(list)
-    scores: dict[tuple[str, str], int] = defaultdict(int)
+    scores: dict[tuple[Split, str], int] = defaultdict(int)
     records = {(record.split, record.name): record for record in survey.records}
-    for finding in findings:
+    for finding in report.findings:
         for row in finding.rows:
             if row.record:
                 key = row.record.split, row.record.name
-                pairs = zip(finding.kind.columns[1:], row.cells[1:], strict=True)
+                pairs = zip(finding.check.columns[1:], row.cells[1:], strict=True)
                 details = ", ".join(f"{column} {cell}".removeprefix("why ") for column, cell in pairs if cell != "")
-                remarks[key].append(f"{finding.kind.severity} {finding.name}" + (f": {details}" if details else ""))
+                remarks[key].append(f"{finding.check.severity} {finding.name}" + (f": {details}" if details else ""))
                 scores[key] += 1000 if finding.is_error else 1
     return [(records[key], remarks[key]) for key in sorted(scores, key=lambda key: -scores[key])]
 
@@ -116,19 +118,19 @@ def _tile(record: Record, remarks: list[str], survey: Survey) -> _Tile:
 def _class_map(record: Record, survey: Survey) -> UInt8Array | None:
     if record.mask:
         with suppress(ImageError, MaskError):
-            return look_at_mask(record.mask, survey.classes, survey.layout)[0]
+            return measure_mask(record.mask, survey.classes, survey.layout)[0]
     return None
 
 
 def _fit(frame: UInt8Array) -> UInt8Array:
-    """Scale a frame so that its longest side is that of a picture on the sheet."""
+    """Scale a frame so that its longest side is that of all on the sheet."""
     scale = _SIDE / max(frame.shape[:2])
     size = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
     return np.asarray(cv2.resize(frame, size, interpolation=how), np.uint8)
 
 
-def _as_picture(tiles: list[_Tile], note: str) -> UInt8Array:
+def _as_pixels(tiles: list[_Tile], note: str) -> UInt8Array:
     width = 2 * _SIDE + _LINE
     blocks = [_block(tile, width) for tile in tiles]
     rows = [blocks[i : i + _COLUMNS] for i in range(0, len(blocks), _COLUMNS)]
@@ -156,28 +158,17 @@ def _beside(blocks: list[UInt8Array], width: int) -> UInt8Array:
     return row
 
 
-def _write(picture: UInt8Array, text: str, baseline: int) -> None:
+def _write(pixels: UInt8Array, text: str, baseline: int) -> None:
     """Write a line of text; OpenCV's own fonts know ASCII only."""
     plain = text.encode("ascii", "replace").decode()
-    cv2.putText(picture, plain, (4, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.4, _INK, 1, cv2.LINE_AA)
+    cv2.putText(pixels, plain, (4, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.4, _INK, 1, cv2.LINE_AA)
 
 
-def _as_page(tiles: list[_Tile], survey: Survey, findings: list[Finding], note: str) -> str:
-    name = html.escape(survey.root.name)
+def _as_page(tiles: list[_Tile], report: Report, note: str) -> str:
     figures = "".join(_figure(tile) for tile in tiles)
-    tables = "".join(_table(finding) for finding in findings)
-    return f"""<!DOCTYPE html>
-<html lang="en"><meta charset="utf-8"><title>{name}: cook-data doctor</title>
-<style>
-body {{ font: 14px system-ui, sans-serif; margin: 2em; color: #222; background: #f5f5f5 }}
-figure {{ display: inline-block; vertical-align: top; width: {2 * _SIDE}px; margin: 0 1em 1em 0 }}
-figure img {{ max-width: 100% }}
-table {{ border-collapse: collapse; margin: .5em 0 }}
-th, td {{ text-align: left; padding: .15em .8em .15em 0; border-bottom: 1px solid #ddd }}
-.error {{ color: #b00020 }} .warning {{ color: #8a5a00 }}
-</style>
-<h1>{name}</h1><p>{html.escape(note)}</p>{figures}<h1>Findings</h1>{tables or "<p>None.</p>"}</html>
-"""
+    tables = [finding.table() for finding in report.findings] or [Table(above="None.")]
+    body = f"{_STYLE}\n<p>{html.escape(note)}</p>\n{figures}<h2>Findings</h2>\n{as_html(tables, level=3)}"
+    return page(f"{report.dataset.name}: cook-data doctor", body)
 
 
 def _figure(tile: _Tile) -> str:
@@ -191,13 +182,9 @@ def _figure(tile: _Tile) -> str:
     )
 
 
-def _table(finding: Finding) -> str:
-    kind = finding.kind
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in kind.columns)
-    rows = "".join(
-        f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in row.cells)}</tr>\n" for row in finding.rows
-    )
-    return (
-        f'<h2 class="{kind.severity}">{kind.severity}: {html.escape(kind.title)} ({len(finding.rows)})</h2>'
-        f"<p>{html.escape(kind.remedy)}</p><table><tr>{head}</tr>{rows}</table>\n"
-    )
+_STYLE = f"""<style>
+body {{ max-width: none }}
+figure {{ display: inline-block; vertical-align: top; width: {2 * _SIDE}px; margin: 0 1em 1em 0 }}
+figure img {{ max-width: 100% }}
+td:not(:first-child), th:not(:first-child) {{ text-align: left }}
+</style>"""

@@ -1,10 +1,13 @@
 """The survey: one pass over all files of a dataset, on all cores, that keeps a few measures of each.
 
-What is wrong with them is for `cookseg.data.doctor.findings` to say. No pixel is kept, so that a set of any size fits
+What is wrong with them is for `cookseg.data.doctor.checks` to say. No pixel is kept, so that a set of any size fits
 into memory.
 """
 
 import re
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,15 +15,16 @@ import numpy as np
 
 from cookseg.data.doctor.reading import Reading, Record
 from cookseg.data.samples import SampleFile
-from cookseg.data.sessions import session_of
+from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern, session_of
+from cookseg.data.standard import LABELLED, SPLITS, STANDARD, Split
+from cookseg.runtime.imaging.frame import Size
 from cookseg.runtime.imaging.images import IMAGE_SUFFIXES
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import IGNORE, ClassTable, Preprocessing
 from cookseg.runtime.model.segmenter import Segmenter
+from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.scoring.dataset import Layout, Listing, Pair, list_images, list_split, load_classes, read_pair
-from cookseg.runtime.terminal import bars, console
-
-LABELLED = ("train", "val")
-SPLITS = (*LABELLED, "test")
+from cookseg.runtime.scoring.evaluation import require_same_classes
 
 _SURE = 230  # of 255: nine tenths
 
@@ -36,42 +40,57 @@ class Survey:
         listings: Files of each split as they pair up; images of test may be without masks.
         records: All frames that have what their split needs.
         foreign: Files in the folders that no command reads.
-        samples: What a network is given of each frame, where that was wanted.
+        samples: The frames and masks at a network's size, where that was asked for.
     """
 
     root: Path
     layout: Layout
     classes: ClassTable
-    listings: dict[str, Listing]
+    listings: dict[Split, Listing]
     records: list[Record]
     foreign: list[Path]
     samples: SampleFile | None = None
 
+    def name(self, path: Path | None) -> str:
+        """Return a file's path below the dataset's folder, or nothing where there is no file."""
+        return path.relative_to(self.root).as_posix() if path else ""
 
-def survey(
-    root: Path,
-    layout: Layout,
-    sessions: re.Pattern[str],
+
+@checked_keywords
+def survey(  # noqa: PLR0913 - all but one have defaults
+    root: str | Path,
+    layout: Layout = STANDARD,
     *,
+    session_pattern: str | re.Pattern[str] = DEFAULT_PATTERN,
+    segmenter: Segmenter | None = None,
     quick: bool = False,
     spec: Preprocessing | None = None,
+    progress: Progress = silent,
 ) -> Survey:
     """Look at every file of a dataset.
+
+    >>> survey("data/sets/mine").records[0].measures.blur  # doctest: +SKIP
+    0.31
 
     Args:
         root: Folder of the dataset.
         layout: Where in it images and masks lie.
-        sessions: Finds the session in a frame's name; see `cookseg.data.sessions.session_of`.
-        quick: Leave out the test split and everything that cannot spoil a run: what takes long, and what the dataset's
-            manifest knows.
-        spec: Keep the frames and masks for a network too, in `Survey.samples`.
+        session_pattern: Finds the session in a frame's name; see `cookseg.data.sessions.session_of`.
+        segmenter: A model of the dataset's classes, which says of what masks it is sure that they are wrong.
+        quick: Leave out the test split and everything that cannot break a run: what takes long.
+            Files that the dataset's manifest knows are not checked again.
+        spec: A network's input, for which to keep frames and masks in `Survey.samples`.
+        progress: Is told how far it is.
 
     Raises:
         DatasetError: The folder, or one of a labelled split, does not exist.
-        InputError: ``classes.json`` is not valid.
+        InputError: ``classes.json`` or the session pattern is not valid, or the model has other classes.
     """
+    root, sessions = Path(root), compile_pattern(session_pattern)
     classes = load_classes(root)
-    listings = {split: list_split(root, split, layout) for split in LABELLED}
+    if segmenter:
+        require_same_classes(segmenter.contract.classes, classes)
+    listings: dict[Split, Listing] = {split: list_split(root, split, layout) for split in LABELLED}
     unlabelled: list[Path] = []
     if (root / "test" / layout.images).is_dir() and not quick:
         listings["test"], unlabelled = _list_test(root, layout)
@@ -83,34 +102,55 @@ def survey(
     for image in unlabelled:
         name = image.relative_to(root / "test" / layout.images).with_suffix("").as_posix()
         records.append(Record("test", name, session_of(name, sessions), image, None))
-    reading = Reading(root, classes, layout, SampleFile(spec, len(records)) if spec else None, quick=quick)
-    records = reading.read(records, "checking", bars.bar)
-    return Survey(root, layout, classes, listings, records, _foreign(root, layout), reading.samples)
+    samples = SampleFile(spec, len(records)) if spec else None
+    records = Reading(root, classes, layout, samples, quick=quick).read(records, "checking", progress)
+    found = Survey(root, layout, classes, listings, records, _foreign(root, layout), samples)
+    if segmenter:
+        _judge(found, segmenter, progress)
+    return found
 
 
-def judge(survey: Survey, segmenter: Segmenter) -> None:
-    """Let a model, of the dataset's classes, say of which masks it is sure that they are wrong.
-
-    Fills in `Record.disagreement`.
-    """
-    labelled = [record for record in survey.records if record.label and record.mask]
-    with console.progress(labelled, "comparing", len(labelled)) as bar:
-        for record in bar:
-            if record.mask:
-                sample = read_pair(Pair(record.name, record.image, record.mask), survey.classes, survey.layout)
-                found = segmenter.predict(sample.frame)
-                labelled_pixels = sample.truth != IGNORE
-                wrong = (found.class_map != sample.truth) & (found.confidence >= _SURE)
-                record.disagreement = float(wrong[labelled_pixels].mean())
+def by_session(records: Iterable[Record]) -> dict[str | None, list[Record]]:
+    """Group frames by their cooking session."""
+    groups = defaultdict(list)
+    for record in records:
+        groups[record.session].append(record)
+    return groups
 
 
-def class_pixels(survey: Survey) -> dict[str, list[int]]:
+def usual_blur(survey: Survey) -> dict[str | None, float]:
+    """Return the median blur of each session that has frames which could be measured."""
+    return {
+        session: statistics.median(blurs)
+        for session, group in by_session(survey.records).items()
+        if (blurs := [record.measures.blur for record in group if record.measures])
+    }
+
+
+def size_text(size: Size | None) -> str:
+    """Return a size, (height, width), as people write it: width x height."""
+    return f"{size[1]}x{size[0]}" if size else ""
+
+
+def class_pixels(survey: Survey) -> dict[Split, list[int]]:
     """Return the labelled pixels of each class in each labelled split."""
     totals = {split: np.zeros(len(survey.classes), np.int64) for split in survey.listings}
     for record in survey.records:
         if record.truth:
             totals[record.split] += record.truth.pixels
     return {split: total.tolist() for split, total in totals.items()}
+
+
+def _judge(survey: Survey, segmenter: Segmenter, progress: Progress) -> None:
+    """Fill in `Record.disagreement` by a model of the dataset's classes."""
+    labelled = [record for record in survey.records if record.label and record.mask]
+    for record in progress(labelled, "comparing", len(labelled)):
+        if record.mask:
+            sample = read_pair(Pair(record.name, record.image, record.mask), survey.classes, survey.layout)
+            found = segmenter.predict(sample.frame)
+            labelled_pixels = sample.truth != IGNORE
+            wrong = (found.class_map != sample.truth) & (found.confidence >= _SURE)
+            record.disagreement = float(wrong[labelled_pixels].mean())
 
 
 def _list_test(root: Path, layout: Layout) -> tuple[Listing, list[Path]]:

@@ -2,42 +2,52 @@
 
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from cookseg.data.importers.frames import Frame, Images, Shape, Source, polygon, read_json, split_in
+from cookseg.data.importers.importer import Request
+from cookseg.data.importers.labels import Images, LabelledImage, Labels, read_json, split_in
+from cookseg.data.importers.shapes import Shape, polygon
+from cookseg.data.standard import Split
 from cookseg.runtime.errors import InputError
 
 
-def is_coco(value: Any) -> bool:
-    """Return whether a JSON value is of this format."""
+class Coco:
+    """COCO files: one, or all below a folder, whose names or folders tell their splits."""
+
+    name: ClassVar[str] = "coco"
+    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+
+    def claims(self, path: Path) -> bool:
+        """Return whether a file is of this format."""
+        return path.is_file() and path.suffix.lower() in self.suffixes and _is_coco(read_json(path))
+
+    def read(self, request: Request) -> Labels:
+        """Read all files."""
+        source = request.source
+        paths = [source] if source.is_file() else sorted(source.rglob("*.json"))
+        found = Labels()
+        for path in paths:
+            value = read_json(path)
+            if not _is_coco(value):
+                if source.is_file():
+                    raise InputError(f"{path}: not a COCO file: it lacks images or annotations")
+                found.notes.append(f"{path}: not a COCO file, left out")
+                continue
+            told = None if source.is_file() else split_in(path.stem) or split_in(path.parent.name)
+            beside = path.parent.parent  # annotations/instances_val2017.json and val2017/, or images/
+            folders = [path.parent, beside / "images", beside / path.stem.removeprefix("instances_")]
+            images = Images([request.images] if request.images else folders)
+            _read_file(path, value, images, told or request.split, found)
+        if not paths:
+            raise InputError(f"{source}: no JSON file here")
+        return found
+
+
+def _is_coco(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("images"), list) and "annotations" in value
 
 
-def read(source: Path, images: Path | None, split: str) -> Source:
-    """Read a COCO file, or all below a folder, whose names or folders tell their splits.
-
-    Raises:
-        InputError: A file is damaged, or there is none.
-    """
-    paths = [source] if source.is_file() else sorted(source.rglob("*.json"))
-    found = Source()
-    for path in paths:
-        value = read_json(path)
-        if not is_coco(value):
-            if source.is_file():
-                raise InputError(f"{path}: no COCO file: it lacks images or annotations")
-            found.notes.append(f"{path}: no COCO file, left out")
-            continue
-        told = None if source.is_file() else split_in(path.stem) or split_in(path.parent.name)
-        beside = path.parent.parent  # annotations/instances_val2017.json and val2017/, or images/
-        folders = [path.parent, beside / "images", beside / path.stem.removeprefix("instances_")]
-        _read_file(path, value, Images([images] if images else folders), told or split, found)
-    if not paths:
-        raise InputError(f"{source}: no JSON file here")
-    return found
-
-
-def _read_file(path: Path, value: dict[str, Any], images: Images, split: str, found: Source) -> None:
+def _read_file(path: Path, value: dict[str, Any], images: Images, split: Split, found: Labels) -> None:
     try:
         names = {category["id"]: str(category["name"]) for category in value.get("categories", [])}
         shapes = defaultdict(list)
@@ -57,10 +67,10 @@ def _read_file(path: Path, value: dict[str, Any], images: Images, split: str, fo
             found.failures.append(f"{path.name}: {error if isinstance(error, InputError) else f'{name}: {error!r}'}")
             continue
         empty += not drawn
-        found.frames.append(Frame(split, stem, file, tuple(drawn), size))
+        found.images.append(LabelledImage(split, stem, file, tuple(drawn), size))
     if lost := sum(len(shapes[number]) for number in shapes.keys() - {number for number, _, _ in entries}):
         found.notes.append(f"{path.name}: {lost} annotations of images that it does not list were left out")
-    found.add_note(f"{path.name}: annotations with boxes only were left out, a box is no mask", boxes)
+    found.add_note(f"{path.name}: annotations with boxes only were left out, a box is not a mask", boxes)
     if empty:
         found.notes.append(f"{path.name}: {empty} images have no shape")
 

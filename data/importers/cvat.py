@@ -3,34 +3,50 @@
 import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from cookseg.data.importers.frames import (
-    Frame,
-    Images,
-    Segmentation,
-    Shape,
-    Size,
-    Source,
-    box,
-    ellipse,
-    placed,
-    polygon,
-    split_in,
-)
+from cookseg.data.importers.importer import Request
+from cookseg.data.importers.labels import Images, LabelledImage, Labels, split_in
+from cookseg.data.importers.shapes import Segmentation, Shape, box, ellipse, placed, polygon
+from cookseg.data.standard import Split
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.imaging.frame import Size
 
 
-def read(source: Path, images: Path | None, split: str) -> Source:
-    """Read a CVAT file, or the one in a folder; its subsets tell the splits.
+class Cvat:
+    """A CVAT file, or the one in a folder; its subsets tell the splits."""
 
-    Raises:
-        InputError: There is none, it is damaged, or it holds tracks of a video.
-    """
-    path = source if source.is_file() else next(iter(sorted(source.rglob("*.xml"))), None)
-    if path is None:
-        raise InputError(f"{source}: no XML file here")
+    name: ClassVar[str] = "cvat"
+    suffixes: ClassVar[tuple[str, ...]] = (".xml",)
+
+    def claims(self, path: Path) -> bool:
+        """Return whether a file is XML, which no other format is."""
+        return path.is_file() and path.suffix.lower() in self.suffixes
+
+    def read(self, request: Request) -> Labels:
+        """Read all images; tracks of a video are refused."""
+        source, images = request.source, request.images
+        path = source if source.is_file() else next(iter(sorted(source.rglob("*.xml"))), None)
+        if path is None:
+            raise InputError(f"{source}: no XML file here")
+        root = _read_xml(path)
+        found, skipped = Labels(), Counter[str]()
+        split = split_in(path.stem) or request.split
+        finder = Images([images] if images else [path.parent / "images", path.parent])
+        for element in root.iter("image"):
+            name = element.get("name", "")
+            try:
+                found.images.append(_labelled_image(element, name, finder, split, skipped))
+            except (InputError, ValueError, KeyError) as error:
+                named = isinstance(error, InputError) and name in str(error)
+                found.failures.append(str(error) if named else f"{name}: {error}")
+        found.add_note("shapes without an area were left out", skipped)
+        return found
+
+
+def _read_xml(path: Path) -> ET.Element:
     data = path.read_bytes()
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise InputError(f"{path}: declares entities, which CVAT never does: not read")
@@ -42,22 +58,12 @@ def read(source: Path, images: Path | None, split: str) -> Source:
         raise InputError(f"{path}: the root is <{root.tag}>, not CVAT's <annotations>")
     if root.find("track") is not None:
         raise InputError(f'{path}: holds tracks of a video: export it as "CVAT for images 1.1", with its images')
-    found, skipped = Source(), Counter[str]()
-    split = split_in(path.stem) or split
-    finder = Images([images] if images else [path.parent / "images", path.parent])
-    for element in root.iter("image"):
-        name = element.get("name", "")
-        try:
-            found.frames.append(_frame(element, name, finder, split, skipped))
-        except (InputError, ValueError, KeyError) as error:
-            found.failures.append(
-                str(error) if isinstance(error, InputError) and name in str(error) else f"{name}: {error}"
-            )
-    found.add_note("shapes without an area were left out", skipped)
-    return found
+    return root
 
 
-def _frame(element: ET.Element, name: str, images: Images, split: str, skipped: Counter[str]) -> Frame:
+def _labelled_image(
+    element: ET.Element, name: str, images: Images, split: Split, skipped: Counter[str]
+) -> LabelledImage:
     subset = element.get("subset", "")
     try:
         file, stem = images.find(f"{subset}/{name}" if subset else name)
@@ -71,7 +77,7 @@ def _frame(element: ET.Element, name: str, images: Images, split: str, skipped: 
             shapes.append(Shape(child.attrib["label"], segmentation))
         elif child.get("label"):
             skipped[child.tag] += 1
-    return Frame(split_in(subset) or split, stem.removeprefix(f"{subset}/"), file, tuple(shapes), size)
+    return LabelledImage(split_in(subset) or split, stem.removeprefix(f"{subset}/"), file, tuple(shapes), size)
 
 
 def _segmentation(element: ET.Element, size: Size) -> Segmentation | None:

@@ -2,54 +2,62 @@
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
-from cookseg.data.importers.frames import Frame, Source, read_json, split_in
+from cookseg.data.importers.importer import Request
+from cookseg.data.importers.labels import LabelledImage, Labels, read_json, split_in
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.scoring.dataset import list_images
 
 _LINE = re.compile(r"""^\s*(\d+)[\s,;]+(?:(\d+)[\s,;]+(\d+)[\s,;]+)?["']?(.+?)["']?\s*$""")
 
 
-def read(source: Path, images: Path | None, split: str, table: Path | None) -> Source:
-    """Pair the masks below a folder with the images of the same name.
+class IndexedMasks:
+    """Masks below a folder, and the images of the same name below another.
 
-    Args:
-        source: Folder of the masks; a sub-folder named train, val or test tells the split of what it holds.
-        images: Folder of the images, with the same sub-folders.
-        split: Split of what no folder tells.
-        table: The labels of indices or of colours; see `read_table`. Without it, indices are their own labels.
-
-    Raises:
-        InputError: A folder or the table is missing or damaged.
+    A sub-folder named train, val or test tells the split of what it holds. Without a table, indices are their own
+    labels; see `read_table`.
     """
-    if not images:
-        raise InputError(f"{source}: name the folder of the images that these masks belong to with --images")
-    found = Source()
-    if table:
-        found.values, found.colors = read_table(table)
-    else:
-        found.values = {value: str(value) for value in range(256)}
-    if not images.is_dir():
-        raise InputError(f"{images}: no such folder of images")
-    masks = {path.relative_to(source).with_suffix("").as_posix(): path for path in list_images(source)}
-    for image in list_images(images):
-        name = image.relative_to(images).with_suffix("").as_posix()
-        choices = (name, name.replace("/images/", "/masks/"), name.replace("/images/", "/labels/"), f"{name}_L")
-        mask = next((masks[choice] for choice in choices if choice in masks and masks[choice] != image), None)
-        if mask is None:
-            found.unlabelled.append(image)
-            continue
-        told = split_in(name.partition("/")[0]) if "/" in name else None
-        below = name.partition("/")[2] if told else name
-        found.frames.append(Frame(told or split, below.removeprefix("images/"), image, mask=mask))
-    return found
+
+    name: ClassVar[str] = "index"
+    suffixes: ClassVar[tuple[str, ...]] = ()
+
+    def claims(self, path: Path) -> bool:
+        """Return whether a folder holds images."""
+        return path.is_dir() and bool(list_images(path))
+
+    def read(self, request: Request) -> Labels:
+        """Pair all masks with images."""
+        source, images = request.source, request.images
+        if not images:
+            raise InputError(f"{source}: name the folder of the images that these masks belong to with `images`")
+        found = Labels()
+        if request.table:
+            found.values, found.colors = read_table(request.table)
+        else:
+            found.values = {value: str(value) for value in range(256)}
+        if not images.is_dir():
+            raise InputError(f"{images}: no such folder of images")
+        masks = {path.relative_to(source).with_suffix("").as_posix(): path for path in list_images(source)}
+        for image in list_images(images):
+            name = image.relative_to(images).with_suffix("").as_posix()
+            choices = (name, name.replace("/images/", "/masks/"), name.replace("/images/", "/labels/"), f"{name}_L")
+            mask = next((masks[choice] for choice in choices if choice in masks and masks[choice] != image), None)
+            if mask is None:
+                found.unlabelled.append(image)
+                continue
+            told = split_in(name.partition("/")[0]) if "/" in name else None
+            below = name.partition("/")[2] if told else name
+            labelled = LabelledImage(told or request.split, below.removeprefix("images/"), image, mask=mask)
+            found.images.append(labelled)
+        return found
 
 
 def read_table(path: Path) -> tuple[dict[int, str], dict[tuple[int, int, int], str]]:
     """Read a table of labels: lines of ``index name`` or ``r g b name``, or a JSON list of names or object of them.
 
-    Numbers and names may be parted by spaces, commas or semicolons. A line that does not start with a number, such as a
-    heading, is left out.
+    Numbers and names may be separated by spaces, commas or semicolons. A line that does not start with a number, such
+    as a heading, is left out.
 
     Returns:
         The label of each index, and the label of each RGB colour; one of the two is empty.

@@ -6,72 +6,65 @@ import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 
-from cookseg.data.importers.frames import (
-    Frame,
-    Images,
-    Segmentation,
-    Shape,
-    Size,
-    Source,
-    box,
-    ellipse,
-    placed,
-    polygon,
-    read_json,
-    split_in,
-)
+from cookseg.data.importers.importer import Request
+from cookseg.data.importers.labels import Images, LabelledImage, Labels, read_json, split_in
+from cookseg.data.importers.shapes import Segmentation, Shape, box, ellipse, placed, polygon
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.imaging.frame import Size
 
 
-def is_labelme(value: Any) -> bool:
-    """Return whether a JSON value is of this format."""
+class LabelMe:
+    """LabelMe files: one, or all below a folder; folders named train, val or test tell the split."""
+
+    name: ClassVar[str] = "labelme"
+    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+
+    def claims(self, path: Path) -> bool:
+        """Return whether a file is of this format."""
+        return path.is_file() and path.suffix.lower() in self.suffixes and _is_labelme(read_json(path))
+
+    def read(self, request: Request) -> Labels:
+        """Read all files."""
+        source, images = request.source, request.images
+        paths = [source] if source.is_file() else sorted(source.rglob("*.json"))
+        found, skipped = Labels(), Counter[str]()
+        for path in paths:
+            below = path.relative_to(source) if source.is_dir() else Path(path.name)
+            told = next((part for part in map(split_in, below.parts[:-1]) if part), request.split)
+            try:
+                value = _read_file(path)
+                finder, scratch = Images([images or path.parent]), request.scratch / below.parent
+                image = _labelled_image(path, value, finder, scratch, skipped)
+                inside = Path(*(part for part in below.parent.parts if not split_in(part)))
+                name = image.name if images else (inside / image.name).as_posix()
+                found.images.append(replace(image, split=told, name=name))
+            except (InputError, KeyError, TypeError, ValueError) as error:
+                found.failures.append(str(error) if str(path) in str(error) else f"{path}: {error}")
+        if not paths:
+            raise InputError(f"{source}: no JSON file here")
+        found.add_note("shapes without an area were left out", skipped)
+        return found
+
+
+def _is_labelme(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("shapes"), list) and "imagePath" in value
-
-
-def read(source: Path, images: Path | None, split: str, scratch: Path) -> Source:
-    """Read a LabelMe file, or all below a folder; folders named train, val or test tell the split.
-
-    Args:
-        source: The file or folder.
-        images: Folder of the images, if they are not beside.
-        split: Split of what no folder tells.
-        scratch: Folder for images that are embedded in their file, and nowhere else.
-
-    Raises:
-        InputError: There is no such file.
-    """
-    paths = [source] if source.is_file() else sorted(source.rglob("*.json"))
-    found, skipped = Source(), Counter[str]()
-    for path in paths:
-        below = path.relative_to(source) if source.is_dir() else Path(path.name)
-        told = next((name for part in below.parts[:-1] if (name := split_in(part))), split)
-        try:
-            value = _read_file(path)
-            frame = _frame(path, value, Images([images or path.parent]), scratch / below.parent, skipped)
-            inside = Path(*(part for part in below.parent.parts if not split_in(part)))
-            name = frame.name if images else (inside / frame.name).as_posix()
-            found.frames.append(replace(frame, split=told, name=name))
-        except (InputError, KeyError, TypeError, ValueError) as error:
-            found.failures.append(str(error) if str(path) in str(error) else f"{path}: {error}")
-    if not paths:
-        raise InputError(f"{source}: no JSON file here")
-    found.add_note("shapes without an area were left out", skipped)
-    return found
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     value: dict[str, Any] = read_json(path)
-    if not is_labelme(value):
-        raise InputError(f"{path}: no LabelMe file: it lacks shapes or imagePath")
+    if not _is_labelme(value):
+        raise InputError(f"{path}: not a LabelMe file: it lacks shapes or imagePath")
     return value
 
 
-def _frame(path: Path, value: dict[str, Any], images: Images, scratch: Path, skipped: Counter[str]) -> Frame:
+def _labelled_image(
+    path: Path, value: dict[str, Any], images: Images, scratch: Path, skipped: Counter[str]
+) -> LabelledImage:
     try:
         image, name = images.find(str(value["imagePath"]))
     except InputError:
@@ -89,7 +82,7 @@ def _frame(path: Path, value: dict[str, Any], images: Images, scratch: Path, ski
             skipped[str(shape.get("shape_type"))] += 1
         else:
             shapes.append(Shape(str(shape["label"]), segmentation))
-    return Frame("", name, image, tuple(shapes), size)
+    return LabelledImage("train", name, image, tuple(shapes), size)
 
 
 def _segmentation(shape: dict[str, Any], size: Size | None) -> Segmentation | None:
@@ -116,4 +109,4 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, TypeError) as error:
-        raise InputError(f"a picture in the file is no base64: {error}") from error
+        raise InputError(f"an image in the file is not base64: {error}") from error

@@ -1,12 +1,14 @@
 """The rules by which labels become classes."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast, get_args
 
 import numpy as np
 
-from cookseg.data.importers.frames import Frame, Source
+from cookseg.data.importers.labels import LabelledImage, Labels
 from cookseg.data.standard import with_ignore_color
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.images import read_mask_image
@@ -14,18 +16,25 @@ from cookseg.runtime.model.contract import IGNORE, ClassTable
 from cookseg.runtime.stream.parallel import map_on_cores
 
 NOT_DRAWN = -1
+"""In place of a class index: shapes of this label are left out."""
+
 _BACKGROUNDS = ("pan+background", "background")
+
+_ByShape = Literal["file", "area"]
+
+Order = _ByShape | tuple[str, ...]
+"""Order of drawing: as in the file, the smallest area last, or classes from bottom to top."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How labels become classes.
+    """Rules by which labels become classes.
 
     Attributes:
         classes: The class table of the new set.
         targets: The class index of each label, `IGNORE`, or `NOT_DRAWN`.
         unlabelled: The class index of pixels without any shape, or `IGNORE`.
-        order: ``file``, ``area`` (small shapes on top), or classes from bottom to top, parted by commas.
+        order: Order of drawing; the last lies on top.
         values: For masks of indices, the label of each value.
         colors: For masks of colours, the label of each colour.
     """
@@ -33,67 +42,104 @@ class Rules:
     classes: ClassTable
     targets: dict[str, int]
     unlabelled: int
-    order: str
+    order: Order
     values: dict[int, str]
     colors: dict[tuple[int, int, int], str]
 
 
-def make_rules(source: Source, classes: ClassTable, mapping: str, unlabelled: str, order: str) -> Rules:
+def parse_mapping(mapping: str | Mapping[str, str]) -> dict[str, str]:
+    """Return the target of each label, from ``spatula=stirrer,egg=food`` or a mapping.
+
+    >>> parse_mapping("fried egg=food, *=pan+background")
+    {'fried egg': 'food', '*': 'pan+background'}
+
+    Raises:
+        InputError: An entry is not ``LABEL=TARGET``.
+    """
+    if not isinstance(mapping, str):
+        return dict(mapping)
+    parsed = {}
+    for entry in filter(None, (part.strip() for part in mapping.split(","))):
+        label, equals, target = (part.strip() for part in entry.rpartition("="))
+        if not equals:
+            raise InputError(f"`mapping={entry!r}`: expected LABEL=TARGET")
+        parsed[label] = target
+    return parsed
+
+
+def parse_order(order: str | Sequence[str], classes: ClassTable) -> Order:
+    """Return an order of drawing, from ``file``, ``area``, ``food,stirrer`` or a sequence of classes.
+
+    Raises:
+        InputError: A part of it is not a class.
+    """
+    if isinstance(order, str) and order in get_args(_ByShape):
+        return cast(_ByShape, order)
+    bottom_up = tuple(order.split(",") if isinstance(order, str) else order)
+    if wrong := set(bottom_up) - set(classes.names):
+        raise InputError(
+            f"`order={','.join(bottom_up)!r}`: {', '.join(sorted(wrong))} is not a class; expected file, area, or"
+            f" classes from bottom to top: {','.join(classes.names)}"
+        )
+    return bottom_up
+
+
+def make_rules(
+    source: Labels, classes: ClassTable, mapping: Mapping[str, str], unlabelled: str | None, order: Order
+) -> Rules:
     """Find the class of every label that occurs.
 
     Args:
         source: What was imported.
         classes: The classes of the new set.
-        mapping: Such as ``spatula=stirrer,egg=food,*=pan+background``; ``*`` is every other label, ``ignore`` and
-            ``none`` are targets beside the classes. A label that is a class's name needs no entry.
-        unlabelled: Class of pixels without a shape, ``ignore``, or nothing for the background class.
+        mapping: The target of each label, a class, ``ignore`` or ``none``; ``*`` is every other label. A label that is
+            a class's name needs no entry.
+        unlabelled: Class of pixels without a shape, ``ignore``, or None for the background class.
         order: See `Rules`.
 
     Raises:
-        InputError: A label has no class, or a target or part of the order is none.
+        InputError: A label has no class, or a target is not one.
     """
     targets = {name: index for index, name in enumerate(classes.names)} | {"ignore": IGNORE, "none": NOT_DRAWN}
     chosen = {name: index for index, name in enumerate(classes.names)}
-    for entry in filter(None, (part.strip() for part in mapping.split(","))):
-        label, equals, target = (part.strip() for part in entry.rpartition("="))
-        if not equals or target not in targets:
-            raise InputError(f"--map {entry!r}: expected LABEL=TARGET, the target one of {', '.join(targets)}")
+    for label, target in mapping.items():
+        if target not in targets:
+            raise InputError(
+                f"`mapping={f'{label}={target}'!r}`: expected LABEL=TARGET with one of {', '.join(targets)}"
+            )
         chosen[label] = targets[target]
     labels = _labels(source)
     if missing := [label for label in labels if label not in chosen and "*" not in chosen]:
         listed = ", ".join(f"{label} ({labels[label]})" if labels[label] else label for label in missing)
-        line = ",".join([*filter(None, [mapping]), *(f"{label}=CLASS" for label in missing)])
+        given = (f"{label}={target}" for label, target in mapping.items())
+        line = ",".join([*given, *(f"{label}=CLASS" for label in missing)])
         raise InputError(
-            f"no class is known for these labels: {listed}; put {', '.join(targets)} in place of CLASS: --map {line!r}"
+            f"no class is known for these labels: {listed}; put {', '.join(targets)} in place of CLASS:"
+            f" `mapping={line!r}`"
         )
     background = next((name for name in _BACKGROUNDS if name in classes.names), "ignore")
     rest = unlabelled or background
     if rest not in targets or targets[rest] == NOT_DRAWN:
-        raise InputError(f"--unlabelled {rest!r}: expected ignore or one of {', '.join(classes.names)}")
-    if order not in ("file", "area") and (wrong := set(order.split(",")) - set(classes.names)):
-        raise InputError(
-            f"--order {order!r}: {', '.join(sorted(wrong))} is no class; expected file, area, or classes from bottom to"
-            f" top: {','.join(classes.names)}"
-        )
+        raise InputError(f"`unlabelled={rest!r}`: expected ignore or one of {', '.join(classes.names)}")
     goals = {label: chosen.get(label, chosen.get("*", NOT_DRAWN)) for label in labels}
     if IGNORE in (*goals.values(), targets[rest]):
         classes = with_ignore_color(classes)
     return Rules(classes, goals, targets[rest], order, source.values, source.colors)
 
 
-def _labels(source: Source) -> dict[str, int]:
+def _labels(source: Labels) -> dict[str, int]:
     """Return all labels and how many shapes they have; for masks, how often is not known yet."""
     if source.values or source.colors:
         used: set[str] = set(source.values.values()) | set(source.colors.values())
         if source.values and all(label == str(value) for value, label in source.values.items()):
-            used = {str(value) for value in _values_of(source.frames)}
+            used = {str(value) for value in _values_of(source.images)}
         return dict.fromkeys(sorted(used), 0)
-    return dict(Counter(shape.label for frame in source.frames for shape in frame.shapes).most_common())
+    return dict(Counter(shape.label for image in source.images for shape in image.shapes).most_common())
 
 
-def _values_of(frames: list[Frame]) -> set[int]:
+def _values_of(images: list[LabelledImage]) -> set[int]:
     found: set[int] = set()
-    for values in map_on_cores(_values, [frame.mask for frame in frames if frame.mask]):
+    for values in map_on_cores(_values, [image.mask for image in images if image.mask]):
         found |= values
     return found
 

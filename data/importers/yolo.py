@@ -4,18 +4,46 @@ As Ultralytics describes it: https://docs.ultralytics.com/datasets/segment/.
 """
 
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
-import yaml
-
-from cookseg.data.importers.frames import Frame, Shape, Source, polygon
-from cookseg.runtime.errors import InputError
+from cookseg.data.importers.importer import Request
+from cookseg.data.importers.labels import LabelledImage, Labels
+from cookseg.data.importers.shapes import Shape, polygon
+from cookseg.data.standard import Split
+from cookseg.runtime.errors import InputError, require_extra
 from cookseg.runtime.scoring.dataset import list_images
 
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+_SPLITS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
 
-def find_config(source: Path) -> Path | None:
+class Yolo:
+    """A dataset by its YAML file, or, where that names no folders, by the images beside or given."""
+
+    name: ClassVar[str] = "yolo"
+    suffixes: ClassVar[tuple[str, ...]] = ()
+
+    def claims(self, path: Path) -> bool:
+        """Return whether a file describes such a dataset, or a folder holds such a file."""
+        return _find_config(path) is not None
+
+    def read(self, request: Request) -> Labels:
+        """Read all splits."""
+        path = _find_config(request.source)
+        if path is None:
+            raise InputError(f"{request.source}: no data.yaml here; it names the classes")
+        config, names = _read_config(path)
+        found = Labels()
+        images = request.images
+        folders = [(request.split, images)] if images else list(_folders(path, config))
+        for split, folder in folders or [(request.split, path.parent / "images")]:
+            if not folder.is_dir():
+                raise InputError(f"{path}: the folder {folder} does not exist: name the images with `images`")
+            for image in list_images(folder):
+                _read_image(image, folder, split, names, found)
+        return found
+
+
+def _find_config(source: Path) -> Path | None:
     """Return the YAML file that describes a dataset, or None."""
     if source.is_file():
         return source if source.suffix in (".yaml", ".yml") else None
@@ -23,34 +51,20 @@ def find_config(source: Path) -> Path | None:
     return next((path for path in found if path.stem == "data"), found[0] if found else None)
 
 
-def read(source: Path, images: Path | None, split: str) -> Source:
-    """Read a dataset by its YAML file, or, where that names no folders, the images beside or given.
-
-    Raises:
-        InputError: The YAML file is missing or damaged, or a folder does not exist.
-    """
-    path = find_config(source)
-    if path is None:
-        raise InputError(f"{source}: no data.yaml here; it names the classes")
+def _read_config(path: Path) -> tuple[dict[str, Any], dict[int, str]]:
+    """Read a YAML file, and the names of the classes in it."""
+    with require_extra("import"):
+        import yaml  # noqa: PLC0415 - of an extra
     try:
         config = yaml.safe_load(path.read_bytes().decode("utf-8-sig"))
         given = config["names"]
         names = {int(key): str(name) for key, name in (given.items() if isinstance(given, dict) else enumerate(given))}
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: no YOLO dataset, which lists its classes as names: {error}") from error
-    found = Source()
-    folders = [(split, images)] if images else list(_folders(path, config))
-    if not folders:
-        folders = [(split, path.parent / "images")]
-    for goal, folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"{path}: the folder {folder} does not exist: name the images with --images")
-        for image in list_images(folder):
-            _read_frame(image, folder, goal, names, found)
-    return found
+        raise InputError(f"{path}: not a YOLO dataset, which lists its classes as names: {error}") from error
+    return config, names
 
 
-def _folders(path: Path, config: dict[str, Any]) -> list[tuple[str, Path]]:
+def _folders(path: Path, config: dict[str, Any]) -> list[tuple[Split, Path]]:
     """Return the split folders that lie below the YAML file; where it says others, their names are sought there."""
     found = []
     for key, split in _SPLITS.items():
@@ -63,7 +77,7 @@ def _folders(path: Path, config: dict[str, Any]) -> list[tuple[str, Path]]:
     return found
 
 
-def _read_frame(image: Path, folder: Path, split: str, names: dict[int, str], found: Source) -> None:
+def _read_image(image: Path, folder: Path, split: Split, names: dict[int, str], found: Labels) -> None:
     below = image.relative_to(folder).with_suffix("")
     parts = list(folder.parts)
     if "images" in parts:
@@ -82,7 +96,7 @@ def _read_frame(image: Path, folder: Path, split: str, names: dict[int, str], fo
     except (InputError, UnicodeDecodeError) as error:
         found.failures.append(str(error))
         return
-    found.frames.append(Frame(split, below.as_posix(), image, tuple(shapes), relative=True))
+    found.images.append(LabelledImage(split, below.as_posix(), image, tuple(shapes), relative=True))
 
 
 def _shape(words: list[str], names: dict[int, str], where: str) -> Shape:
@@ -93,7 +107,7 @@ def _shape(words: list[str], names: dict[int, str], where: str) -> Shape:
     if index not in names:
         raise InputError(f"{where}: class {index} has no name in data.yaml")
     if len(points) == 4:
-        raise InputError(f"{where}: this is a box, and a box is no mask: export for segmentation")
+        raise InputError(f"{where}: this is a box, and a box is not a mask: export for segmentation")
     try:
         return Shape(names[index], [polygon(points)])
     except InputError as error:

@@ -1,6 +1,6 @@
-"""What moves in a kitchen: the stirrer, the hand that holds it, food that it lifts or that covers it, and other hands.
+"""Motion in a kitchen: the stirrer, the hand that holds it, food that it lifts or that covers it, and other hands.
 
-A session is divided into scenes of equal length, each with an action of its own. A pose is a smooth function of time,
+A session is split into scenes of equal length, each with an action of its own. A pose is a smooth function of time,
 so frames that follow each other closely make a film.
 """
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookseg.data.synthetic import kitchens, planes, stirrers
-from cookseg.data.synthetic.food import Serving, put_food
+from cookseg.data.synthetic.dishes import Serving
+from cookseg.data.synthetic.food import put_food
 from cookseg.data.synthetic.optics import View
 from cookseg.data.synthetic.planes import Color, Image, Plane
 from cookseg.data.synthetic.recipes import RAW_EGG, RECIPES
@@ -31,15 +32,15 @@ Act = Literal["away", "lie", "lift", "stir"]
 
 @dataclass(frozen=True, eq=False)
 class Actors:
-    """Who acts, and with what, through a session.
+    """Cook and tools of a session.
 
     Attributes:
-        seed: Of all that happens.
+        seed: Seed of all that happens.
         motor: Whether the stirrer is driven by a motor.
         tool: The stirrer, see `stirrers.make_tool`.
         drive: The arm that holds the motor, if it is seen.
-        skin: Of the hands.
-        sleeve: Around the arms.
+        skin: Colour of the hands.
+        sleeve: Colour of the sleeves.
         busy: Probability that another hand comes in during a scene.
     """
 
@@ -66,9 +67,9 @@ def act(canvas: Canvas, part: Canvas, actors: Actors, pan: Vessel, serving: Serv
     Args:
         canvas: The frame, with the food in it.
         part: Its window around the pan.
-        actors: Who acts.
+        actors: Cook and tools.
         pan: The pan.
-        serving: What is cooked.
+        serving: The dish.
         progress: The time.
     """
     dish = part.color.copy(), part.share[FOOD].copy()

@@ -1,4 +1,4 @@
-"""What is around the pan: counters, hobs, bowls, cloths, tools that are no stirrers, and the cook's hands."""
+"""Surroundings of the pan: counters, hobs, bowls, cloths, tools that are not stirrers, and the cook's hands."""
 
 import itertools
 import math
@@ -154,14 +154,14 @@ def put_hob(canvas: Canvas, kind: Hob, lit: bool, rng: np.random.Generator) -> N
     arms, turn = int(rng.integers(3, 9)), rng.uniform(0, 2 * math.pi)
     start, end, width = rng.uniform(0.1, 0.9), rng.uniform(1.05, 1.35), rng.uniform(0.06, 0.14)
     for arm in range(arms):
-        spoke = at(_turned(bar(start, end, width), turn + arm * 2 * math.pi / arms), 0, 0, 0.06)
+        spoke = at(_rotated(bar(start, end, width), turn + arm * 2 * math.pi / arms), 0, 0, 0.06)
         canvas.shadow([Shape(spoke, iron)], 0.0)
         canvas.put([Shape(spoke, iron, bevel=0.04)], BACKGROUND, rng)
     if kind == "grate":
         half = end * 0.95
         corners = [(-half, -half), (half, -half), (half, half), (-half, half), (-half, -half)]
         for (ax, ay), (bx, by) in itertools.pairwise(corners):
-            frame = _turned(line((ax, ay, 0.06), (bx, by, 0.06)), turn)
+            frame = _rotated(line((ax, ay, 0.06), (bx, by, 0.06)), turn)
             canvas.put([Shape(frame, iron, radius=0.04)], BACKGROUND, rng)
 
 
@@ -207,14 +207,14 @@ def put_clutter(canvas: Canvas, x: float, y: float, rng: np.random.Generator) ->
         shapes = [Shape(at(outline, x, y), Material(stuff.color, 0, 0, 1, 0.15), bevel=0.15)]
     elif kind == "knife":
         outline = np.array([[0, -0.09, 0.01], [1.0, -0.05, 0.01], [1.2, 0.08, 0.01], [0, 0.09, 0.01]])
-        blade = at(_turned(outline, turn), x, y)
-        grip = at(_turned(bar(-0.6, 0.02, 0.13), turn), x, y, 0.03)
+        blade = at(_rotated(outline, turn), x, y)
+        grip = at(_rotated(bar(-0.6, 0.02, 0.13), turn), x, y, 0.03)
         shapes = [Shape(blade, STEEL, bevel=0.02), Shape(grip, BLACK, bevel=0.05)]
     else:
         wide, high = rng.uniform(0.3, 1.1), rng.uniform(0.2, 0.7)
         top = rng.uniform(0.03, 0.3) if kind == "box" else 0.04
         corners = np.array([[-wide, -high, top], [wide, -high, top], [wide, high, top], [-wide, high, top]])
-        shapes = [Shape(at(_turned(corners, turn), x, y), stuff, bevel=0.04)]
+        shapes = [Shape(at(_rotated(corners, turn), x, y), stuff, bevel=0.04)]
     canvas.shadow(shapes, 0.0)
     canvas.put(shapes, BACKGROUND, rng)
 
@@ -251,7 +251,7 @@ def put_cook(canvas: Canvas, x: float, y: float, rng: np.random.Generator) -> No
     """Paint the cook's apron where it leans in, beyond a point that is seen."""
     angle = math.atan2(y, x)
     middle = np.array([x, y, 0.5]) + _heading(angle) * 1.0
-    wide = _turned(ellipse(rng.uniform(0.8, 1.1), rng.uniform(0.8, 2.0)), angle)
+    wide = _rotated(ellipse(rng.uniform(0.8, 1.1), rng.uniform(0.8, 2.0)), angle)
     cloth = Shape(wide + middle, Material(any_color(rng), 0, 0, 1, 0.15), bevel=0.4)
     canvas.shadow([cloth], 0.0)
     canvas.put([cloth], BACKGROUND, rng)
@@ -260,9 +260,9 @@ def put_cook(canvas: Canvas, x: float, y: float, rng: np.random.Generator) -> No
 def put_thermometer(canvas: Canvas, place: Contour, heading: float, rng: np.random.Generator) -> None:
     """Paint an infrared thermometer that points against ``heading``, with its display."""
     case, trim = any_color(rng), rng.choice(np.array([(0.95, 0.5, 0.1), (0.9, 0.8, 0.1), (0.8, 0.1, 0.1)]))
-    body = _turned(bar(-0.35, 0.25, 0.22, 0.28), heading) + place
-    band = _turned(bar(-0.1, 0.12, 0.3), heading) + place
-    screen = at(_turned(bar(0.0, 0.16, 0.15), heading) + place, 0, 0, 0.02)
+    body = _rotated(bar(-0.35, 0.25, 0.22, 0.28), heading) + place
+    band = _rotated(bar(-0.1, 0.12, 0.3), heading) + place
+    screen = at(_rotated(bar(0.0, 0.16, 0.15), heading) + place, 0, 0, 0.02)
     glow = rng.choice(np.array([(0.2, 0.9, 0.6), (0.4, 0.8, 1.0), (0.7, 0.8, 0.6)]))
     lit = Material(tuple(glow.tolist()), 0, 0, 1, 0)
     shapes = [Shape(body, Material(case, 0, 0.06), bevel=0.06), Shape(band, Material(tuple(trim.tolist())), bevel=0.04)]
@@ -274,7 +274,7 @@ def _heading(angle: float) -> Contour:
     return np.array([math.cos(angle), math.sin(angle), 0.0])
 
 
-def _turned(points: Contour, angle: float) -> Contour:
-    """Turn points (N, 3) about the vertical."""
+def _rotated(points: Contour, angle: float) -> Contour:
+    """Rotate points (N, 3) about the vertical."""
     c, s = math.cos(angle), math.sin(angle)
     return np.asarray(points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]))

@@ -33,7 +33,7 @@ class Lens:
         noise: Standard deviation of the sensor's noise at mid grey, 0..1.
         bayer: Whether colours are interpolated from a Bayer pattern.
         resolution: Share of the pixels, along a side, that the sensor really has.
-        quality: Of the JPEG.
+        quality: Quality of the JPEG, 1..100.
     """
 
     warmth: float
@@ -94,7 +94,7 @@ def photograph(
     """Return the scene as the camera delivers it, uint8 (H, W, 3) RGB.
 
     Args:
-        view: What the camera sees.
+        view: The view of the camera.
         color: The scene's light, float32 (H, W, 3).
         lens: The camera.
         progress: The time, 0..1, with which steam drifts.

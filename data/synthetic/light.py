@@ -16,7 +16,7 @@ from cookseg.data.synthetic.planes import Image, Plane, fractal, mix, tinted
 
 _SIDE = 128
 _BLURS = (1.2, 4.0, 11.0)
-"""How far the room is blurred for polished, satin and rough surfaces, in texels."""
+"""Blur of the room in polished, satin and rough surfaces, in texels."""
 
 Normal = tuple[Plane, Plane, Plane]
 """Unit vectors (x, y, z) of a surface, (H, W) each."""
@@ -24,7 +24,7 @@ Normal = tuple[Plane, Plane, Plane]
 
 @dataclass(frozen=True, eq=False)
 class Room:
-    """What lights a kitchen.
+    """The lights of a kitchen.
 
     Attributes:
         mirrored: The room for each of `_BLURS`, float32 (3, _SIDE, _SIDE, 3).
@@ -108,7 +108,7 @@ def _spots(room: Image, rng: np.random.Generator) -> None:
 
 
 def _box(rng: np.random.Generator, reach: tuple[float, float], size: tuple[float, float]) -> cv2.typing.RotatedRect:
-    """Return a turned rectangle in texels: its middle so far from the disc's, its sides so long."""
+    """Return a rotated rectangle in texels: its middle so far from the disc's, its sides so long."""
     angle, radius = rng.uniform(0, 2 * math.pi), rng.uniform(*reach)
     middle = ((1 + radius * math.cos(angle)) * _SIDE / 2, (1 + radius * math.sin(angle)) * _SIDE / 2)
     width, height = (max(3.0, v) for v in (rng.uniform(*size, 2) * _SIDE).tolist())

@@ -1,4 +1,4 @@
-"""Where the camera hangs, and which point of the kitchen each pixel sees.
+"""The camera's pose, and the point of the kitchen that each pixel sees.
 
 The world's unit is the radius of the pan. x points right in the image, y down in it along the counter (z = 0) and z up.
 The camera looks at a target from the side of positive y, tilted from the vertical.
@@ -31,7 +31,7 @@ class Camera:
         tilt: Angle between its axis and the vertical, radians.
         roll: Rotation about its axis, radians.
         focal: Focal length in halves of the frame's shorter side.
-        distortion: Of the lens, k1: negative is a barrel.
+        distortion: Distortion of the lens, k1: negative is a barrel.
     """
 
     target: tuple[float, float, float]
@@ -68,11 +68,11 @@ class View:
     """A frame, or a window of one.
 
     Attributes:
-        camera: What sees it.
+        camera: The camera.
         height: Rows.
         width: Columns.
-        scale: Pixels in half the shorter side of the whole frame.
-        origin: Column and row of the whole frame's middle.
+        scale: Pixels in half the shorter side of the full frame.
+        origin: Column and row of the full frame's middle.
     """
 
     camera: Camera
@@ -82,8 +82,8 @@ class View:
     origin: tuple[float, float]
 
     @classmethod
-    def whole(cls, size: tuple[int, int], camera: Camera) -> Self:
-        """Return the view of a whole frame of height and width."""
+    def full(cls, size: tuple[int, int], camera: Camera) -> Self:
+        """Return the view of a full frame of height and width."""
         height, width = size
         return cls(camera, height, width, min(size) / 2, ((width - 1) / 2, (height - 1) / 2))
 

@@ -71,7 +71,7 @@ _CORNERS = {
     "blob": (48, 0.14),
     "sheet": (64, 0.06),
 }
-"""How many corners an outline has, and how wild it is."""
+"""Number of corners of an outline, and how irregular it is."""
 
 
 def random_outlines(pieces: Pieces, count: int, rng: np.random.Generator) -> Contour:
@@ -81,8 +81,8 @@ def random_outlines(pieces: Pieces, count: int, rng: np.random.Generator) -> Con
     orders = np.arange(1, 6)[:, None]
     waves = np.cos(orders * angle + rng.uniform(0, 6, (count, 5, 1))) / orders
     wobble = (waves * rng.normal(0, wild, (count, 5, 1))).sum(1)
-    radius, turned = (1 + wobble) * pieces.size / 2, angle + rng.uniform(0, 6, (count, 1))
-    return np.stack([radius * np.cos(turned), radius * np.sin(turned)], 2)
+    radius, rotated = (1 + wobble) * pieces.size / 2, angle + rng.uniform(0, 6, (count, 1))
+    return np.stack([radius * np.cos(rotated), radius * np.sin(rotated)], 2)
 
 
 def layers(pieces: Pieces) -> list[Layer]:

@@ -1,6 +1,6 @@
-"""What is cooked: the families of food, each with a structure and colours of its own."""
+"""Recipes: the families of food, each with a structure and colours of its own."""
 
-from cookseg.data.synthetic.food import Recipe, Sauce
+from cookseg.data.synthetic.dishes import Recipe, Sauce
 from cookseg.data.synthetic.pieces import Pieces
 
 _WHITE, _CREAM = (0.93, 0.91, 0.85), (0.90, 0.82, 0.62)

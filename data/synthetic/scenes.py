@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from cookseg.data.synthetic import kitchens, planes, stirrers
 from cookseg.data.synthetic.action import Actors, act, put_dish
-from cookseg.data.synthetic.food import Serving, put_food
+from cookseg.data.synthetic.dishes import Serving
+from cookseg.data.synthetic.food import put_food
 from cookseg.data.synthetic.kitchens import BLACK, COUNTERS, GLOVES, HOBS, SKINS, STEEL, any_color
 from cookseg.data.synthetic.lens import Lens, make_lens, photograph
 from cookseg.data.synthetic.light import Room, make_room
@@ -33,7 +34,7 @@ class Session:
     Attributes:
         name: Recipe and number, ``palakpaneer_1610``.
         seed: Fixes the recipe, the food and the light.
-        kitchen: Fixes the rig: counter, pan, stirrer and where the camera hangs.
+        kitchen: Fixes the rig: counter, pan, stirrer and the pose of the camera.
     """
 
     name: str
@@ -43,12 +44,12 @@ class Session:
 
 @dataclass(frozen=True, eq=False)
 class Rig:
-    """What stays the same in a kitchen.
+    """All that stays the same in a kitchen.
 
     Attributes:
-        camera: What looks at it.
-        counter: What everything stands on.
-        hob: What heats the pan.
+        camera: The camera.
+        counter: Everything stands on it.
+        hob: The plate or flame that heats the pan.
         pan: In the world's middle.
         handles: 0 none, 1 a long one, 2 two loops, 3 a long one and a loop.
         motor: Whether the stirrer is driven by a motor.
@@ -74,7 +75,7 @@ class Rig:
 
 @dataclass(frozen=True, eq=False)
 class Cook:
-    """What stays the same through a session."""
+    """All that stays the same through a session."""
 
     room: Room
     lens: Lens
@@ -225,7 +226,7 @@ def _prepared(session: Session, size: tuple[int, int]) -> tuple[Rig, Cook, Stage
     """Return all that the frames of a session share; sets are rendered session by session."""
     rig = _rig(session.kitchen)
     cook = _cook(session, rig)
-    view = View.whole(size, rig.camera)
+    view = View.full(size, rig.camera)
     rng = np.random.default_rng([session.kitchen, 2])
     canvas = Canvas.of(view, cook.room, kitchens.counter(view, cook.room, rig.counter, rng))
     for _ in range(rig.edges):

@@ -1,19 +1,25 @@
 """Synthetic datasets and films: rendered cooking sessions with exact masks, in the standard layout."""
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 
+from cookseg.data.standard import Split
 from cookseg.data.synthetic.scenes import Session, render, sessions
 from cookseg.runtime.errors import InputError
-from cookseg.runtime.files import write_atomically
+from cookseg.runtime.files import new_folder, write_atomically
+from cookseg.runtime.imaging.frame import Size
 from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.imaging.masks import colorize
 from cookseg.runtime.imaging.png import write_png
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import COOKING
+from cookseg.runtime.progress import Progress, silent
+from cookseg.runtime.results import Table
 from cookseg.runtime.stream.parallel import map_on_cores
 
 _BATCH = 16  # frames of a session that a process renders at a time
@@ -27,12 +33,12 @@ class Shot:
     progress: float
     image: Path
     mask: Path | None
-    size: tuple[int, int]
+    size: Size
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What dataset to render.
+    """The dataset to render.
 
     Attributes:
         counts: Frames of each split; ``test`` gets no masks.
@@ -42,11 +48,85 @@ class Plan:
         seed: Same seed, same dataset.
     """
 
-    counts: dict[str, int]
-    per_session: int
-    kitchens: int
-    sizes: tuple[tuple[int, int], ...]
-    seed: int
+    counts: Mapping[Split, int] = field(default_factory=lambda: {"train": 448, "val": 137, "test": 129})
+    per_session: int = 8
+    kitchens: int = 0
+    sizes: Sequence[Size] = ((480, 640),)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A dataset, or a film, that was rendered.
+
+    Attributes:
+        dataset: Its folder.
+        frames: Frames of each split.
+        sessions: How many cooking sessions it shows.
+    """
+
+    dataset: Path
+    frames: dict[Split, int]
+    sessions: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"dataset": str(self.dataset), "frames": self.frames, "sessions": self.sessions}
+
+    def tables(self) -> Iterator[Table]:
+        """Return it in a line."""
+        total = sum(self.frames.values())
+        yield Table(above=f"{total} frames of {self.sessions} sessions written to {self.dataset}")
+
+
+@checked_keywords
+def render_set(out: str | Path, plan: Plan | None = None, *, progress: Progress = silent) -> Rendered:
+    """Render a synthetic dataset with exact masks into a new folder.
+
+    >>> render_set("data/sets/demo", Plan({"train": 96, "val": 32}, sizes=[(256, 256)])).sessions  # doctest: +SKIP
+    16
+
+    Raises:
+        InputError: The folder holds something, or cannot be written.
+    """
+    plan = plan or Plan()
+    with new_folder(Path(out)) as folder:
+        shots = plan_shots(folder, plan)
+        _render(shots, progress)
+    return Rendered(Path(out), dict(plan.counts), len({shot.session for shot in shots}))
+
+
+@checked_keywords
+def render_clip(
+    out: str | Path,
+    *,
+    seconds: float,
+    fps: float = 10,
+    size: Size = (480, 640),
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Rendered:
+    """Render one session as a film into a new folder: ``clip.mp4``, and every frame with its mask as val.
+
+    >>> render_clip("data/sets/film", seconds=20).frames  # doctest: +SKIP
+    {'val': 200}
+
+    Args:
+        out: The folder.
+        seconds: Length of the film, from the empty pan to the finished dish.
+        fps: Frames of a second.
+        size: Height and width of the frames.
+        seed: Same seed, same film.
+        progress: Is told how far it is.
+
+    Raises:
+        InputError: The folder holds something, or folder or film cannot be written.
+    """
+    with new_folder(Path(out)) as folder:
+        shots = plan_clip(folder, seconds, fps, size, seed)
+        _render(shots, progress)
+        write_film(folder / "clip.mp4", shots, fps)
+    return Rendered(Path(out), {"val": len(shots)}, 1)
 
 
 def plan_shots(out: Path, plan: Plan) -> list[Shot]:
@@ -64,7 +144,7 @@ def plan_shots(out: Path, plan: Plan) -> list[Shot]:
     return shots
 
 
-def plan_clip(out: Path, seconds: float, fps: float, size: tuple[int, int], seed: int) -> list[Shot]:
+def plan_clip(out: Path, seconds: float, fps: float, size: Size, seed: int) -> list[Shot]:
     """Plan the frames of a film of one session, from the empty pan to the finished dish, as a set's val split."""
     (session,) = sessions(1, seed)
     count = max(1, round(seconds * fps))
@@ -96,13 +176,18 @@ def write_film(path: Path, shots: list[Shot], fps: float) -> None:
     height, width = shots[0].size
     film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
     if not film.isOpened():
-        raise InputError(f"{path.name}: OpenCV cannot write a video of {width}x{height}: choose another --size")
+        raise InputError(f"{path.name}: OpenCV cannot write a video of {width}x{height}: choose another `size`")
     for shot in shots:
         film.write(cv2.cvtColor(read_image(shot.image), cv2.COLOR_RGB2BGR))
     film.release()
     written = max(0, int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)))
     if written != len(shots):  # the writer itself says nothing of a full disk
         raise InputError(f"{path.name}: {written} of {len(shots)} frames could be written: is the disk full?")
+
+
+def _render(shots: list[Shot], progress: Progress) -> None:
+    for _ in progress(write(shots), "rendering", len(shots)):
+        pass
 
 
 def _batches(shots: list[Shot]) -> Iterator[list[Shot]]:

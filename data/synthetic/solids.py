@@ -22,10 +22,10 @@ STIRRER, BACKGROUND, FOOD = range(3)
 
 @dataclass(frozen=True)
 class Material:
-    """What an object is made of.
+    """The material of an object.
 
     Attributes:
-        color: Of what it scatters, or of what a metal mirrors.
+        color: Colour that it scatters, or that a metal mirrors.
         metal: 1 mirrors and scatters little, 0 scatters only.
         gloss: How much of the room it mirrors on top, as lacquer, plastic or water do.
         rough: 0 polished to 1 matt.
@@ -45,9 +45,9 @@ class Shape:
 
     Attributes:
         points: The middle line of a tube or the outline of a plate, (N, 3).
-        material: What it is made of.
+        material: Its material.
         radius: Half the width of a tube, or its two ends'; 0 for a plate.
-        bevel: How far its edge is rounded.
+        bevel: Width of its rounded edge.
         hollow: Whether it is dished, as a ladle is.
         holes: Outlines (N, 3) cut out of a plate.
     """
@@ -118,8 +118,8 @@ class Canvas:
     """A frame being painted.
 
     Attributes:
-        view: What it shows.
-        room: What lights it.
+        view: The part of the frame that it shows.
+        room: The lights.
         color: float32 (H, W, 3).
         share: How much of each pixel is of each class, float32 (3, H, W).
     """

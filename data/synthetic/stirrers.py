@@ -21,7 +21,7 @@ _STEEL = Material((0.72, 0.72, 0.74), 0.95, 0, 0.3, 0.02)
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a tool is.
+    """Position and direction of a tool.
 
     Attributes:
         x: Middle of its head.
@@ -113,7 +113,7 @@ def _head(kind: Tool, stuff: Material, rng: np.random.Generator) -> list[Shape]:
 
 
 def _loop(wide: float, turn: float) -> Contour:
-    """Return a wire of a whisk: a drop-shaped loop, turned about the handle."""
+    """Return a wire of a whisk: a drop-shaped loop, rotated about the handle."""
     t = np.linspace(-1, 1, 24)
     x, across = 0.75 - 1.0 * (1 - t * t) ** 0.7, wide * np.sin(math.pi * t) * 1.1
     return np.stack([x, across * math.cos(turn), 0.2 + across * math.sin(turn)], 1)
@@ -141,7 +141,7 @@ def _motor(stuff: Material, rng: np.random.Generator) -> list[Shape]:
 
 
 def drive(rng: np.random.Generator) -> list[Shape]:
-    """Return the arm that holds a motor over the pan's middle; it does not turn with the paddles."""
+    """Return the arm that holds a motor over the pan's middle; it does not rotate with the paddles."""
     stuff = any_material(rng)
     return [
         Shape(line((0, 0, 0.9), (4, 0, 0.9)), stuff, rng.uniform(0.06, 0.16)),
@@ -150,7 +150,7 @@ def drive(rng: np.random.Generator) -> list[Shape]:
 
 
 def stir(pan: Vessel, turn: float, rng: np.random.Generator) -> tuple[Pose, bool]:
-    """Return the pose of a tool whose head is in the pan, and whether it is held rather than leant on the rim."""
+    """Return the pose of a tool whose head is in the pan, and whether it is held rather than leaning on the rim."""
     reach = rng.uniform(0.05, 0.6)
     x, y = reach * math.cos(turn), reach * math.sin(turn)
     angle = turn + rng.normal(0, 0.9)

@@ -1,6 +1,6 @@
 """Pans, woks, pots, bowls and plates: surfaces of revolution, seen from any side.
 
-Each pixel's ray is held against the profile of the wall, so base, near and far wall, rim and shadow lie where they
+Each pixel's ray is intersected with the profile of the wall, so base, near and far wall, rim and shadow lie where they
 would.
 """
 
@@ -26,11 +26,11 @@ class Finish:
     """The inside of a vessel.
 
     Attributes:
-        stuff: What it is made of.
+        stuff: Its material.
         rings: Contrast of the grooves that turning leaves.
         patina: Contrast of stains and seasoning.
         scratches: How many.
-        oil: How far a film of oil mirrors the room.
+        oil: Strength of the reflections in a film of oil.
         drops: How many drops of condensed water are on it.
     """
 
@@ -50,12 +50,12 @@ class Vessel:
         x: Middle.
         y: Middle.
         floor: Height of its foot.
-        radius: Of the rim.
+        radius: Radius of the rim.
         depth: Height of the rim above the foot.
         base: Radius of the flat base, as a share of the rim's.
         steep: Slope of the wall where it begins, as a share of its mean slope: 1 is a cone, 0 is round, 2 a pot.
         finish: Its inside.
-        outside: What its outside is made of.
+        outside: Material of its outside.
     """
 
     x: float
@@ -105,8 +105,8 @@ class Inside:
     """The inside of a vessel as a view sees it; every plane is float32 (H, W).
 
     Attributes:
-        vessel: Whose.
-        view: What sees it.
+        vessel: The vessel.
+        view: The view that sees it.
         x: Place relative to the vessel.
         y: Place relative to the vessel.
         cover: Coverage of the rim's opening.

@@ -1,21 +1,21 @@
-"""What an image file says of itself: kind, samples and orientation, which decoding evens out."""
+"""Header of an image file of any kind: samples and orientation as stored, which decoding evens out."""
 
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from cookseg.runtime.errors import ImageError
-from cookseg.runtime.imaging import containers
-from cookseg.runtime.imaging.containers import container, jpeg_segments, png_chunks
-from cookseg.runtime.imaging.tiff import BITS_PER_SAMPLE, ORIENTATION, SAMPLES_PER_PIXEL, tiff_tags
+from cookseg.runtime.imaging import containers, tiff
+from cookseg.runtime.imaging.containers import container, png_chunks
+from cookseg.runtime.imaging.jpeg import read_jpeg_header
 
 _PNG_MODELS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey+alpha", 6: "RGBA"}
+_JPEG_MODELS = {1: "grey", 4: "CMYK"}
 _MODELS = {1: "grey", 2: "grey+alpha", 3: "RGB", 4: "RGBA"}
 
 
 @dataclass(frozen=True)
 class Header:
-    """How a file stores its picture.
+    """How a file stores its image.
 
     Attributes:
         kind: JPEG, PNG, BMP, TIFF or WebP.
@@ -56,37 +56,25 @@ def header_of(data: bytes, name: str) -> Header:
     """Return what `read_header` does, of the bytes of a file; ``name`` is what messages call it."""
     match kind := container(data):
         case "JPEG":
-            try:
-                return _jpeg(data)
-            except (struct.error, IndexError) as error:
-                raise ImageError(f"{name} is a truncated JPEG: copy or record it again") from error
+            jpeg = read_jpeg_header(data)
+            if jpeg.scan < 0:
+                raise ImageError(f"{name} is a truncated JPEG: copy or record it again")
+            model = _JPEG_MODELS.get(jpeg.components, "RGB")
+            return Header(kind, model, jpeg.bits, jpeg.orientation, lossy=True)
         case "PNG":
             orientation = 1
             for chunk, start, end in png_chunks(data):
                 if chunk == b"eXIf":
-                    orientation = tiff_tags(data[start:end]).get(ORIENTATION, 1)
+                    orientation = tiff.orientation(data[start:end])
             return Header(kind, _PNG_MODELS.get(data[25], "RGB"), data[24], orientation)
         case "BMP":
             bits = int.from_bytes(data[28:30], "little")
             return Header(kind, "palette" if bits <= 8 else _MODELS.get(bits // 8, "RGB"))
         case "TIFF":
-            tags = tiff_tags(data)
-            bits = tags.get(BITS_PER_SAMPLE, 1)
-            if (samples := tags.get(SAMPLES_PER_PIXEL, 1)) > 2:  # the tag points at a list
-                bits = int.from_bytes(data[bits : bits + 2], "little" if data.startswith(b"II") else "big")
-            return Header(kind, _MODELS.get(samples, "RGB"), bits, tags.get(ORIENTATION, 1))
+            stored = tiff.read_tiff_header(data)
+            return Header(kind, _MODELS.get(stored.samples, "RGB"), stored.bits, stored.orientation)
         case "WebP":
             alpha = data[12:16] == b"VP8X" and data[20] & 0x10
             orientation = containers.webp_orientation(data)
             return Header(kind, "RGBA" if alpha else "RGB", 8, orientation, lossy=b"VP8 " in data[12:4096])
     raise ImageError(f"{name} is not a JPEG, PNG, BMP, TIFF or WebP")
-
-
-def _jpeg(data: bytes) -> Header:
-    model, bits, orientation = "RGB", 8, 1
-    for marker, start, end in jpeg_segments(data):
-        if marker in containers.STARTS_OF_FRAME:
-            bits, model = data[start], {1: "grey", 4: "CMYK"}.get(data[start + 5], "RGB")
-        elif marker == 0xE1 and data[start : start + 6] == b"Exif\0\0":
-            orientation = tiff_tags(data[start + 6 : end]).get(ORIENTATION, 1)
-    return Header("JPEG", model, bits, orientation, lossy=True)

@@ -1,14 +1,14 @@
 """Image files in: the loader of training, evaluation and runtime.
 
 Understood are JPEG, PNG, BMP, TIFF and WebP, by content and not by suffix. Alpha is dropped, not composited:
-the colours are those that the file stores. 16-bit samples become 8-bit by ``>> 8``, whatever the picture's
-range. Of animations and files of several pages the first picture counts. What OpenCV silently gets wrong is
+the colours are those that the file stores. 16-bit samples become 8-bit by ``>> 8``, whatever the image's
+range. Of animations and files of several pages the first one counts. What OpenCV silently gets wrong is
 refused:
 
 - truncated files, and sequential JPEGs whose data ends before the last block (OpenCV fills up with grey);
 - PNGs with a wrong checksum. No other kind has one: a flipped bit there alters pixels, and nobody can tell;
-- pictures and files that would cost too much memory or time, as `cookseg.runtime.imaging.limits` has it;
-- CMYK JPEGs without Adobe's marker (inverted or not? nothing says), TIFFs with transparency (OpenCV
+- images and files that would cost too much memory or time, as `cookseg.runtime.imaging.limits` has it;
+- CMYK JPEGs without Adobe's marker (inverted or not? unknown), TIFFs with transparency (OpenCV
   multiplies it into the colours), 16-bit TIFFs with white as 0, and samples of other than 8 or 16 bits.
 """
 
@@ -24,9 +24,10 @@ import numpy.typing as npt
 
 from cookseg.runtime.errors import ImageError, InputError, MaskError
 from cookseg.runtime.files import read_regular
-from cookseg.runtime.imaging import containers, tiff
+from cookseg.runtime.imaging import containers, jpeg, tiff
 from cookseg.runtime.imaging.containers import AGAIN, container
 from cookseg.runtime.imaging.limits import MAX_BYTES
+from cookseg.runtime.keywords import checked_keywords
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -42,11 +43,12 @@ if "OPENCV_LOG_LEVEL" not in os.environ:
     (cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel)(0)
 
 
+@checked_keywords
 def read_image(path: Path | str) -> UInt8Array:
     """Read an image file.
 
     Returns:
-        (H, W, 3) uint8, RGB, turned as its EXIF orientation says.
+        (H, W, 3) uint8 RGB, rotated as its EXIF orientation says.
 
     Raises:
         ImageError: The file cannot be read, or as `decode_image`.
@@ -59,14 +61,14 @@ def decode_image(data: bytes, name: str, halvings: int = 0) -> UInt8Array:
 
     Args:
         data: The file's bytes.
-        name: What messages call it.
-        halvings: How often a JPEG is halved, 0 to 3, while it is decoded.
+        name: Its name, for errors.
+        halvings: Times that a JPEG is halved, 0 to 3, while it is decoded.
 
     Returns:
-        (H, W, 3) uint8, RGB, turned as its EXIF orientation says.
+        (H, W, 3) uint8 RGB, rotated as its EXIF orientation says.
 
     Raises:
-        ImageError: The data is no image, is truncated or damaged, or of a kind that OpenCV decodes wrongly.
+        ImageError: The data is not an image, is truncated or damaged, or of a kind that OpenCV decodes wrongly.
     """
     with _in_memory(name):
         pixels = _narrowed(_decode(data, name, cv2.IMREAD_COLOR_RGB | _REDUCED[halvings]))
@@ -74,17 +76,17 @@ def decode_image(data: bytes, name: str, halvings: int = 0) -> UInt8Array:
 
 
 def read_mask_image(path: Path | str, *, indices: bool = False) -> UInt8Array:
-    """Read a ground-truth mask with the values that the file stores, turned as its EXIF orientation says.
+    """Read a ground-truth mask with the values that the file stores, rotated as its EXIF orientation says.
 
     Grey PNGs of fewer than 8 bits give their samples (0 and 1 for one bit), not samples stretched to 0..255,
     and grey files of 16 bits give theirs.
 
     Args:
         path: The file.
-        indices: Whether a palette PNG gives its indices, as (H, W), or its colours.
+        indices: True: a palette PNG gives its indices, as (H, W); False: its colours.
 
     Returns:
-        (H, W) uint8 for grey files; (H, W, 3) uint8, RGB, for colour files.
+        (H, W) uint8 for grey files; (H, W, 3) uint8 RGB for colour files.
 
     Raises:
         ImageError: As `read_image`.
@@ -110,8 +112,8 @@ def _stored_values(data: bytes, path: str, indices: bool) -> UInt8Array:
     if kind == "PNG":
         pixels = _stored_grey(pixels, bits=data[24], color_type=data[25])
     elif kind == "TIFF":
-        tags = tiff.tiff_tags(data)
-        if tags.get(tiff.PHOTOMETRIC) == 0 or tags.get(tiff.BITS_PER_SAMPLE, 1) < 8:
+        stored = tiff.read_tiff_header(data)
+        if stored.white_is_zero or stored.bits < 8:
             raise MaskError(f"{path} is a TIFF of fewer than 8 bits or with white as 0: {_AS_PNG}")
     if pixels.ndim == 3:
         return _narrowed(pixels)
@@ -148,7 +150,7 @@ def _decode(data: bytes, name: str, flags: int) -> _Decoded:
                 return _decode_tiff(data)
             case "WebP":
                 containers.check_webp(data)
-                # OpenCV 5 turns WebPs, 4.11 does not.
+                # OpenCV 5 rotates WebPs, 4.11 does not.
                 orientation = containers.webp_orientation(data)
                 return turn(_imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION), orientation)
     if not data:
@@ -171,7 +173,7 @@ def _in_memory(name: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, cv2.error) as error:
-        raise ImageError(f"{name} needs more memory than there is: make the picture smaller") from error
+        raise ImageError(f"{name} needs more memory than there is: make the image smaller") from error
 
 
 def _imdecode(data: bytes, flags: int) -> _Decoded:
@@ -182,20 +184,20 @@ def _imdecode(data: bytes, flags: int) -> _Decoded:
     if pixels is None:
         raise ImageError(f"cannot be decoded, it is truncated, damaged or of a rare kind: {AGAIN}, or {_AS_PNG}")
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"has {pixels.dtype} samples, and nothing says what is black and white: {_AS_PNG}")
+        raise ImageError(f"has {pixels.dtype} samples, and it is unknown which value is white: {_AS_PNG}")
     return np.asarray(pixels)
 
 
 def _decode_jpeg(data: bytes, flags: int) -> _Decoded:
-    end, sequential = containers.check_jpeg(data)
+    end, sequential = jpeg.check_jpeg(data)
     pixels = _imdecode(data, flags)
     if sequential and _has_grey_corner(pixels):
         # libjpeg fills missing blocks with grey and tells stderr alone. Without an end marker it fails
-        # instead; a complete picture has ended before the zeros, which only feed the bit reader's look-ahead.
+        # instead; a complete image has ended before the zeros, which only feed the bit reader's look-ahead.
         try:
             _imdecode(data[:end] + bytes(16), cv2.IMREAD_REDUCED_GRAYSCALE_8)
         except ImageError:
-            raise ImageError(f"is damaged, its data ends before the picture does: {AGAIN}") from None
+            raise ImageError(f"is damaged, its data ends before the image does: {AGAIN}") from None
     return pixels
 
 
@@ -207,11 +209,11 @@ def _has_grey_corner(pixels: _Decoded) -> bool:
 
 def _decode_tiff(data: bytes) -> _Decoded:
     pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)  # with any other flag 16 bits are rounded and alpha is hidden
-    tags = tiff.tiff_tags(data)
+    stored = tiff.read_tiff_header(data)
     opaque = pixels.ndim == 3 and pixels.shape[2] == 4 and pixels[..., 3].min() == np.iinfo(pixels.dtype).max
-    if tiff.EXTRA_SAMPLES in tags and not opaque:
+    if stored.transparent and not opaque:
         raise ImageError("is a TIFF with transparency, which changes its colours: save it without alpha")
-    if pixels.dtype == np.uint16 and tags.get(tiff.PHOTOMETRIC) == 0:
+    if pixels.dtype == np.uint16 and stored.white_is_zero:
         raise ImageError(f"is a 16-bit TIFF with white as 0: {_AS_PNG}")
     if pixels.ndim == 3:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
@@ -219,7 +221,7 @@ def _decode_tiff(data: bytes) -> _Decoded:
 
 
 def turn(pixels: npt.NDArray[S], orientation: int) -> npt.NDArray[S]:
-    """Turn a picture as an EXIF orientation of 1 to 8 says."""
+    """Rotate and mirror pixels (H, W, ...) as an EXIF orientation of 1 to 8 says."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

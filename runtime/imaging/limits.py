@@ -1,6 +1,6 @@
-"""What bounds the memory and the time that one image file may cost, whatever its bytes say.
+"""Bounds of the memory and the time that one image file may cost, whatever its bytes say.
 
-Counted is what the decoders would do, before they do it. Errors raised here lack the file's name, as those of
+The work of the decoders is counted before they do it. Errors raised here lack the file's name, as those of
 `cookseg.runtime.imaging.containers` do.
 """
 
@@ -15,21 +15,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_BYTES = 2**28
-"""Largest image file that is read, since it is read whole: 268 MB, or 89 megapixels of uncompressed RGB."""
+"""Largest image file that is read, since it is read at once: 268 MB, or 89 megapixels of uncompressed RGB."""
 
 MAX_PIXELS = 2**27
-"""Largest picture that is decoded: 134 megapixels. A damaged header may promise 4000, and take all memory."""
+"""Largest image that is decoded: 134 megapixels. A damaged header may promise 4000, and take all memory."""
 
 MAX_PARTS = 100_000
 """Most chunks or segments of a file. Cameras need some hundreds; 268 MB can hold 60 million, a microsecond each."""
 
-_MAX_SCANNED = 2**33  # pixels times scans of a JPEG: 64 scans of the largest picture, where encoders write about 10
-_MAX_SAMPLES = 2**29  # bytes: the largest picture in RGBA, or 67 megapixels of it in 16 bits
+_MAX_SCANNED = 2**33  # pixels times scans of a JPEG: 64 scans of the largest image, where encoders write about 10
+_MAX_SAMPLES = 2**29  # bytes: the largest image in RGBA, or 67 megapixels of it in 16 bits
 _FREELY_INFLATED = 2**22  # a compressed size, a thousandth of what it can inflate to in seconds
 
 
 def check_size(height: int, width: int, bytes_per_pixel: int = 1) -> None:
-    """Refuse pictures that would take too much memory.
+    """Refuse images that would take too much memory.
 
     Raises:
         ImageError: There are more than `MAX_PIXELS`, or unusually large ones.
@@ -56,7 +56,7 @@ def bounded(parts: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
 
 
 def check_scans(height: int, width: int, scans: int) -> None:
-    """Refuse JPEGs of very many scans: each costs a walk over the whole picture, and no more than 10 bytes of the file.
+    """Refuse JPEGs of very many scans: each costs a pass over all pixels, and no more than 10 bytes of the file.
 
     Raises:
         ImageError: There are too many for the size.
@@ -72,7 +72,7 @@ def check_inflation(compressed: list[memoryview], size: int) -> None:
 
     Args:
         compressed: The stream, in pieces.
-        size: How many bytes it should hold.
+        size: Bytes that it should hold.
 
     Raises:
         ImageError: It holds more than twice as many, or is itself more than twice as large.
@@ -91,4 +91,4 @@ def check_inflation(compressed: list[memoryview], size: int) -> None:
     except zlib.error:
         return  # the decoder will say so
     if max(total, inflated) > most:
-        raise ImageError(f"holds far more data than the {size} bytes that its picture takes: save it again")
+        raise ImageError(f"holds far more data than the {size} bytes that its image takes: save it again")

@@ -1,4 +1,4 @@
-"""Masks: from the colours or indices on disk to class maps, and from class maps to pictures.
+"""Masks: from the colours or indices on disk to class maps, and from class maps to masks and overlays.
 
 A class map is (H, W) uint8: 0 to C - 1 are the classes of a `ClassTable`, 255 (`IGNORE`) has no ground truth.
 """
@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from cookseg.runtime.errors import MaskError
 from cookseg.runtime.imaging.images import UInt8Array, read_mask_image
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import IGNORE, ClassTable, Color
 
 MaskFormat = Literal["color", "index"]
 
 STRAY_SHARE, STRAY_PIXELS = 0.005, 8
-"""What may be of no class: this share of a mask's off-colour pixels, and so many pixels of one colour.
+"""Limits of colours that belong to no class: a fraction of a mask's off-colour pixels, and pixels of one colour.
 
 Measured on masks saved as JPEG at qualities 50 to 95, 96x128 to 480x640: nearly every pixel is slightly off, up to
 0.24 % are off by more than the tolerance, and no such colour occurs on more than 3 pixels. Where somebody painted a
@@ -59,8 +60,8 @@ def to_class_map(
     except MaskError as error:
         raise MaskError(
             f"{path}: this mask is grey (values {_listed(np.unique(pixels))}), but a colour-coded one is expected;"
-            " if its values are class indices, pass --mask-format index; if they are the colours of two classes, black"
-            " and white, name them in classes.json"
+            " if its values are class indices, pass `mask_format='index'`; if they are the colours of two classes,"
+            " black and white, name them in classes.json"
         ) from error
 
 
@@ -70,7 +71,7 @@ def from_colors(rgb: UInt8Array, classes: ClassTable, name: str, *, any_color: b
     Args:
         rgb: (H, W, 3) uint8 RGB.
         classes: The class table.
-        name: What error messages call the mask.
+        name: The mask's name, for errors.
         any_color: Take the nearest class however far it is.
 
     Returns:
@@ -91,12 +92,33 @@ def from_colors(rgb: UInt8Array, classes: ClassTable, name: str, *, any_color: b
     return class_map, count
 
 
+def packed(rgb: UInt8Array) -> npt.NDArray[np.int64]:
+    """Return colours as one integer each, 0xRRGGBB: (..., 3) uint8 RGB becomes (...) int64.
+
+    >>> hex(packed(np.array([255, 128, 0], np.uint8)))
+    '0xff8000'
+    """
+    red, green, blue = (rgb[..., channel].astype(np.int64) for channel in range(3))
+    return red << 16 | green << 8 | blue
+
+
+def unpacked(codes: npt.NDArray[np.integer]) -> UInt8Array:
+    """Return the colours that `packed` packed: (...) integers become (..., 3) uint8 RGB."""
+    return np.stack([codes >> 16 & 255, codes >> 8 & 255, codes & 255], axis=-1).astype(np.uint8)
+
+
 def nearest_class(color: Color, classes: ClassTable) -> tuple[int, float]:
-    """Return the class of the nearest colour (`IGNORE` for the ignore colour), and how far in RGB that is."""
+    """Return the class of the nearest colour (`IGNORE` for the ignore colour), and its distance in RGB.
+
+    Args:
+        color: RGB, each 0..255.
+        classes: The class table.
+    """
     value, nearest = min(_palette(classes), key=lambda entry: math.dist(entry[1], color))
     return value, math.dist(nearest, color)
 
 
+@checked_keywords
 def colorize(class_map: UInt8Array, classes: ClassTable) -> UInt8Array:
     """Paint a class map in the colours of its classes.
 
@@ -114,8 +136,19 @@ def colorize(class_map: UInt8Array, classes: ClassTable) -> UInt8Array:
     return cv2.applyColorMap(class_map, table)  # ten times faster than table[class_map]
 
 
+@checked_keywords
 def overlay(frame: UInt8Array, class_map: UInt8Array, classes: ClassTable, opacity: float = 0.45) -> UInt8Array:
-    """Blend the class colours over a frame; both (H, W, 3) uint8 RGB in and out, ``opacity`` of 0 to 1."""
+    """Blend the class colours over a frame.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB.
+        class_map: (H, W) uint8, of the frame's size; 255 is painted in the ignore colour, or black.
+        classes: The class table.
+        opacity: Of the colours, 0..1.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
     return cv2.addWeighted(frame, 1 - opacity, colorize(class_map, classes), opacity, 0)
 
 
@@ -123,7 +156,7 @@ def _from_indices(indices: UInt8Array, classes: ClassTable, path: Path) -> UInt8
     if indices.ndim == 3:
         raise MaskError(
             f"{path}: this mask is a colour image, but one of class indices is expected; if its colours are those of"
-            " the classes, pass --mask-format color"
+            " the classes, pass `mask_format='color'`"
         )
     table = np.full(256, _UNKNOWN, np.uint8)
     table[: len(classes)] = np.arange(len(classes))
@@ -134,7 +167,7 @@ def _from_indices(indices: UInt8Array, classes: ClassTable, path: Path) -> UInt8
         values, counts = np.unique(indices[wrong], return_counts=True)
         raise MaskError(
             f"{path}: {counts.sum()} pixels have values of no class ({_listed(values)}); with {len(classes)} classes"
-            f" 0 to {len(classes) - 1} and {classes.ignore_index} (ignored) are allowed: mend the mask, or list all"
+            f" 0 to {len(classes) - 1} and {classes.ignore_index} (ignored) are allowed: fix the mask, or list all"
             " classes in classes.json"
         )
     return class_map
@@ -147,8 +180,8 @@ def _palette(classes: ClassTable) -> list[tuple[int, Color]]:
 
 def _nearest(rgb: UInt8Array, palette: list[tuple[int, Color]], tolerance: float, name: str) -> UInt8Array:
     """Give each of (N, 3) colours the value of its nearest palette entry, or raise if one is too far from all."""
-    codes, inverse, counts = np.unique(_packed(rgb), return_inverse=True, return_counts=True)
-    colors = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
+    codes, inverse, counts = np.unique(packed(rgb), return_inverse=True, return_counts=True)
+    colors = unpacked(codes)
     distances = np.linalg.norm(colors[:, None] - np.array([color for _, color in palette]), axis=2)
     far = distances.min(axis=1) > tolerance
     if counts[far].sum() > STRAY_SHARE * counts.sum() or counts[far].max(initial=0) > STRAY_PIXELS:
@@ -157,15 +190,10 @@ def _nearest(rgb: UInt8Array, palette: list[tuple[int, Color]], tolerance: float
         more = f" and {len(worst) - 3} more colours" if len(worst) > 3 else ""
         raise MaskError(
             f"{name}: colours of no class: {listed}{more}; further than {tolerance} in RGB from each of"
-            f" {', '.join(str(color) for _, color in palette)}: mend the mask, or name the colour in classes.json"
+            f" {', '.join(str(color) for _, color in palette)}: fix the mask, or name the colour in classes.json"
         )
     values = np.array([value for value, _ in palette], np.uint8)
     return values[distances.argmin(axis=1)][inverse.ravel()]
-
-
-def _packed(rgb: UInt8Array) -> npt.NDArray[np.int64]:
-    red, green, blue = (rgb[..., channel].astype(np.int64) for channel in range(3))
-    return red << 16 | green << 8 | blue
 
 
 def _listed(values: UInt8Array, most: int = 6) -> str:

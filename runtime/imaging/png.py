@@ -14,6 +14,7 @@ import numpy as np
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import Color
 
 try:
@@ -27,7 +28,7 @@ _LEVEL = 2  # a quarter of level 1's size on masks, for a fifth more time
 
 
 def encode_png(image: UInt8Array, palette: Sequence[Color] = ()) -> bytes:
-    """Encode a picture as a PNG of 8 bits per sample.
+    """Encode an image as a PNG of 8 bits per sample.
 
     Args:
         image: (H, W, 3) uint8 RGB, or (H, W) uint8: grey, or with a palette its indices.
@@ -52,8 +53,9 @@ def encode_png(image: UInt8Array, palette: Sequence[Color] = ()) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
+@checked_keywords
 def write_png(path: Path | str, image: UInt8Array, palette: Sequence[Color] = ()) -> None:
-    """Write a picture, as `encode_png` takes it, to a file that appears whole or not at all.
+    """Write an image, as `encode_png` takes it, to a file that appears complete or not at all.
 
     Raises:
         InputError: The array is of another shape or type, or the file cannot be written.

@@ -1,24 +1,27 @@
 """From an image file, or a frame in memory, to the network's input: decode as small as it allows, then resize.
 
-Training, evaluation and the appliance share it, so that what a network is given on the appliance is what it learnt
-from. All other preprocessing is inside the graph.
+Training, evaluation and the appliance share it, so that a network sees on the appliance what it was trained
+with. All other preprocessing is inside the graph.
 """
 
-import struct
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from cookseg.runtime.errors import ImageError, InputError
-from cookseg.runtime.imaging.containers import container, jpeg_size
+from cookseg.runtime.imaging.containers import container
 from cookseg.runtime.imaging.frame import Frame, Size
 from cookseg.runtime.imaging.images import UInt8Array, decode_image, read_file
+from cookseg.runtime.imaging.jpeg import read_jpeg_header
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import Preprocessing
 
 _MOST_IN_JPEG = 3  # its decoder can make a half, a quarter or an eighth of each side
 
 
+@checked_keywords
 def read_frame(path: Path | str, spec: Preprocessing) -> Frame:
     """Read an image file no larger than a network needs it; see `decode_frame`.
 
@@ -29,31 +32,40 @@ def read_frame(path: Path | str, spec: Preprocessing) -> Frame:
 
 
 def decode_frame(data: bytes, name: str, spec: Preprocessing) -> Frame:
-    """Decode the bytes of an image file no larger than a network needs it; ``name`` is what messages call it.
+    """Decode the bytes of an image file no larger than a network needs it; ``name`` stands in messages.
 
     A JPEG is decoded at a half, a quarter or an eighth, as often as `fit` would halve it: less work for the same frame.
 
     Returns:
-        The frame, turned as its EXIF orientation says: its pixels are to be fitted by `fit`, its size is the image's.
+        The frame, rotated as its EXIF orientation says. Its pixels, (h, w, 3) uint8 RGB, still need `fit`; its size
+        is the image's; ``whole`` decodes all pixels.
 
     Raises:
         ImageError: As `decode_image`.
     """
-    try:
-        size = jpeg_size(data) if container(data) == "JPEG" else None
-    except (struct.error, ImageError):
-        size = None  # truncated or worse, as decoding will say
+    size = _jpeg_size(data) if container(data) == "JPEG" else None
     halvings = min(_MOST_IN_JPEG, _halvings(size, fitted_size(*size, spec))) if size else 0
     pixels = decode_image(data, name, halvings)
     if size and pixels.shape[:2] != tuple(side >> halvings for side in size):
         size, pixels = None, decode_image(data, name)  # its EXIF data can be read in two ways
-    return Frame(pixels, size, name) if size else Frame.of(pixels, name)
+    if not size:
+        return Frame.of(pixels, name)
+    return Frame(pixels, size, name, reread=partial(decode_image, data, name) if halvings else None)
+
+
+def _jpeg_size(data: bytes) -> Size | None:
+    """Return height and width of a JPEG, or None where it is truncated or worse, as decoding will say."""
+    try:
+        size = read_jpeg_header(data).size
+    except ImageError:
+        return None
+    return size if all(size) else None
 
 
 def fitted_size(height: int, width: int, spec: Preprocessing) -> Size:
     """Return the rows and columns of the network's input that a frame covers, from the top left.
 
-    The whole input for ``stretch``; for ``letterbox`` the largest size of the frame's own shape.
+    All of the input for ``stretch``; for ``letterbox`` the largest size of the frame's own shape.
 
     >>> fitted_size(1080, 1920, Preprocessing(256, 256, "letterbox"))
     (144, 256)
@@ -108,7 +120,7 @@ def _resized(frame: UInt8Array, size: Size) -> UInt8Array:
 
 
 def _halvings(size: Size, target: Size) -> int:
-    """Return how often a size can be halved without a rest, which would shift the picture, and still cover the target.
+    """Return how often a size can be halved without a remainder, which would shift the image, and cover the target.
 
     >>> _halvings((1080, 1920), (256, 256)), _halvings((1081, 1920), (256, 256))
     (2, 0)

@@ -1,1 +1,1 @@
-"""What a model file is and how it runs: contract, engine, session, seal, structure, self-test, installation."""
+"""Model files and their execution: contract, engine, session, seal, structure, self-test, installation."""

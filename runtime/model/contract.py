@@ -1,4 +1,4 @@
-"""What a model and its user agree on: the class table and the preprocessing spec, and their one JSON form.
+"""The contract between a model and its user: the class table and the preprocessing spec, and their one JSON form.
 
 Standard library only. The contract is written by training into the checkpoint, by export into the ONNX file's metadata
 (key ``cookseg``), and read from there by the runtime: nothing else in the code knows how many classes there are, what
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from cookseg.runtime.errors import InputError, ModelError
+from cookseg.runtime.keywords import checked_keywords
 
 VERSION = 1
 METADATA_KEY, GOLDEN_KEY = "cookseg", "cookseg.golden"
@@ -25,12 +26,13 @@ Color = tuple[int, int, int]
 ResizeRule = Literal["stretch", "letterbox"]
 
 
+@checked_keywords
 @dataclass(frozen=True)
 class ClassTable:
     """Names and mask colours of the classes, in the order of the network's channels.
 
     Attributes:
-        names: One name per class, each different.
+        names: One name per class, each different; the first is the network's channel 0.
         colors: One RGB colour per class, each different, 0..255.
         ignore_index: Value of unlabelled pixels in index masks on disk. 255 is always ignored as well.
         ignore_color: RGB colour of unlabelled pixels in colour masks on disk, or None if there is none.
@@ -119,12 +121,13 @@ COOKING = ClassTable(
     names=("stirrer", "pan+background", "food"),
     colors=((255, 0, 0), (0, 255, 0), (0, 0, 255)),
 )
-"""The default table: what a camera above a pan sees."""
+"""The default table: classes in frames of a camera above a pan."""
 
 
+@checked_keywords
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a frame becomes the network's input: a pure function of frame and spec, never of pixel statistics.
+    """Preprocessing from a frame to the network's input: a pure function of frame and spec, never of pixel statistics.
 
     The frame is resized outside the graph (`cookseg.runtime.imaging.preprocess.fit`); ``(x / 255 - mean) / std`` per
     RGB channel happens inside it.
@@ -156,14 +159,15 @@ class Preprocessing:
             raise InputError(f"mean {self.mean} and std {self.std} must lie on the scale 0..1, std above 0")
 
 
+@checked_keywords
 @dataclass(frozen=True)
 class Contract:
-    """Everything that a runtime must know about a model, and where the model comes from.
+    """Everything that a runtime must know about a model, and its origin.
 
     Attributes:
         classes: The class table.
         preprocessing: The preprocessing spec.
-        provenance: Where the model comes from: data hash, metrics, versions. For people; nothing depends on it.
+        provenance: Origin of the model: data hash, metrics, versions. For people; nothing depends on it.
     """
 
     classes: ClassTable = COOKING

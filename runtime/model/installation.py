@@ -1,14 +1,14 @@
-"""Installation of models on an appliance: proven before the switch, whole at every moment, and with a way back.
+"""Installation of models on an appliance: proven before the switch, complete at every moment, and with a way back.
 
     DIR/model.onnx       the version that runs: open this path, in any language
     DIR/previous.onnx    the version that ran before it
-    DIR/displaced.onnx   only during a switch, or after one that was cut short: what ran before the switch
+    DIR/displaced.onnx   only during a switch, or after one that was cut short: the version before it
 
-A switch is one rename, so ``model.onnx`` is either the old version or the new one, whole. Before it, the old one is
-written as ``displaced.onnx``; after it, that becomes ``previous.onnx``. Where power fails in between, whoever comes
-next sees by the digests whether the switch had happened. A previous version that is the one that runs, as after a
-return from a damaged one, is none. Data reach the disk before each rename, and each rename before the next step
-(`os.fsync` on files and folder); that a disk keeps what it has confirmed is beyond any program.
+A switch is one rename, so ``model.onnx`` is either the old version or the new one, complete. Before it, the old one is
+written as ``displaced.onnx``; after it, that becomes ``previous.onnx``. Where power fails in between, the next
+installation sees by the digests whether the switch had happened. A previous version that is the one that runs, as after
+a return from a damaged one, does not count. Data reach the disk before each rename, and each rename before the next
+step (`os.fsync` on files and folder); that a disk keeps what it has confirmed is beyond any program.
 """
 
 import os
@@ -16,51 +16,25 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cookseg.runtime.errors import CheckFailedError, CooksegError, DeviceError, InputError, ModelError
+from cookseg.runtime import errors
+from cookseg.runtime.errors import CooksegError, InputError, ModelError
 from cookseg.runtime.files import sync_folder, write_atomically
 from cookseg.runtime.model.engine import OnnxEngine
 from cookseg.runtime.model.seal import require_unbroken
 from cookseg.runtime.model.session import PROVIDERS, import_onnxruntime
 from cookseg.runtime.model.structure import MOST_BYTES
+from cookseg.runtime.model.versions import Status, Version
 
 MODEL, PREVIOUS, _DISPLACED, _STAGED = "model.onnx", "previous.onnx", "displaced.onnx", "staged.onnx"
 
 _MEMORY, _PATIENCE = 4 << 30, 600  # bytes and seconds that a model may take to prove itself
-_SELFTEST = """
-import sys
-from cookseg.runtime.terminal.cli import main
-limit = int(sys.argv.pop(1))
-if limit:
-    import resource
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-main(["selftest", *sys.argv[1:]])
-"""
+_PROVE = (sys.executable, "-m", "cookseg.runtime.model.prove")
 
 Prover = Callable[[Path], None]
 """Raises an error of cookseg if a model file is not fit to run here."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """An installed version.
-
-    Attributes:
-        path: Its file.
-        sha256: The digest in its seal.
-        installed: When it was written to the folder.
-        mean_iou: On its validation set, if it says so.
-        fault: What is wrong with it now, None if nothing is.
-    """
-
-    path: Path
-    sha256: str
-    installed: datetime
-    mean_iou: float | None
-    fault: str | None
 
 
 def install(model: Path, folder: Path, prove: Prover) -> bool:
@@ -68,7 +42,7 @@ def install(model: Path, folder: Path, prove: Prover) -> bool:
 
     Args:
         model: The file to install; it is copied.
-        folder: Where models are installed; it is made if need be.
+        folder: The folder of the installed models; it is made if need be.
         prove: Says whether the copy is fit to run here, as `prover` makes one.
 
     Returns:
@@ -98,8 +72,7 @@ def rollback(folder: Path, prove: Prover) -> None:
         ModelError: The previous version is damaged.
         CheckFailedError: It gives wrong answers on this device.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; `cook-infer install MODEL --into {folder}` makes it")
+    _require_folder(folder)
     with _locked(folder):
         _recover(folder)
         previous = folder / PREVIOUS
@@ -110,17 +83,16 @@ def rollback(folder: Path, prove: Prover) -> None:
         _switch(folder, content, previous, prove)
 
 
-def status(folder: Path) -> tuple[Version | None, Version | None]:
-    """Return the version that runs and the one before it, None where there is none; changes nothing.
+def status(folder: Path) -> Status:
+    """Return the version that runs and the one before it; change nothing.
 
     Raises:
-        InputError: The folder is not there.
+        InputError: The folder does not exist.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; `cook-infer install MODEL --into {folder}` makes it")
+    _require_folder(folder)
     current, previous = _version(folder / MODEL), _version(_previous(folder))
     same = current and previous and not current.fault and current.sha256 == previous.sha256
-    return current, None if same else previous
+    return Status(folder, current, None if same else previous)
 
 
 def prover(device: str, min_agreement: float, public_key: Path | None) -> Prover:
@@ -134,11 +106,9 @@ def prover(device: str, min_agreement: float, public_key: Path | None) -> Prover
     accelerated = device != "cpu" and PROVIDERS["cuda"] in import_onnxruntime().get_available_providers()
     bounded = sys.platform == "linux" and device in {"auto", "cpu"} and not accelerated  # CUDA maps more than it uses
     limit = _MEMORY if bounded else 0
-    options = ["--device", device, "--min-agreement", str(min_agreement)]
-    options += ["--require-signature", str(public_key)] if public_key else []
 
     def prove(model: Path) -> None:
-        command = [sys.executable, "-c", _SELFTEST, str(limit), str(model), *options]
+        command = [*_PROVE, str(limit), str(model), device, str(min_agreement), *([str(public_key)] * bool(public_key))]
         try:
             result = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)  # noqa: S603
         except subprocess.TimeoutExpired as error:
@@ -146,11 +116,24 @@ def prover(device: str, min_agreement: float, public_key: Path | None) -> Prover
         if result.returncode < 0:
             raise ModelError(f"{model} crashed in its self-test (signal {-result.returncode}): do not use it")
         if result.returncode:
-            errors = {e.exit_code: e for e in (CheckFailedError, DeviceError)}
-            said = result.stderr.strip().splitlines() or ["the self-test failed without a word"]
-            raise errors.get(result.returncode, ModelError)(said[-1].removeprefix("Error: "))
+            raise _told(result.stderr)
 
     return prove
+
+
+def _told(stderr: str) -> CooksegError:
+    """Return the error that `prove` told in its last line, by class and message."""
+    last = (stderr.strip().splitlines() or ["the self-test failed without a word"])[-1]
+    name, _, message = last.partition(": ")
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, CooksegError):
+        return kind(message)
+    return ModelError(last)
+
+
+def _require_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; `cook-infer install MODEL --into {folder}` makes it")
 
 
 def _previous(folder: Path) -> Path:
@@ -229,7 +212,7 @@ def _read(path: Path) -> bytes:
 
 
 def _digest(path: Path) -> str | None:
-    """Return the digest of a model file, None if it is not there or not whole."""
+    """Return the digest of a model file, None if it is not there or not intact."""
     try:
         content = path.read_bytes()
         require_unbroken(content, str(path))
@@ -254,6 +237,6 @@ def _version(path: Path) -> Version | None:
 
 
 def _mean_iou(validation: object) -> float | None:
-    """Return what a model says of its validation, which may be anything, if it is a number."""
+    """Return the mean IoU in a model's provenance, which may hold anything, if it is a number."""
     value = validation.get("mean_iou") if isinstance(validation, dict) else None
     return float(value) if isinstance(value, int | float) else None

@@ -1,4 +1,4 @@
-"""The seal of a model file: a SHA-256 of all that stands before it, checked whenever the file is loaded.
+"""The seal of a model file: a SHA-256 of all bytes before it, checked whenever the file is loaded.
 
 A protobuf message may be followed by more of its fields, which a reader adds to those that it has. So the digest is the
 last entry of the model's metadata, 84 bytes at the very end, and the signature, where there is one, the entry before:
@@ -16,11 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cookseg.runtime.errors import InputError, MissingExtraError, ModelError
+from cookseg.runtime.errors import InputError, ModelError, require_extra
 
 
 def _head(key: bytes, length: int) -> bytes:
-    """Return what stands before a value: https://onnx.ai/onnx/repo-docs/IR.html, ModelProto.metadata_props."""
+    """Return the bytes before a value: https://onnx.ai/onnx/repo-docs/IR.html, ModelProto.metadata_props."""
     entry = b"\x0a" + bytes([len(key)]) + key + b"\x12" + bytes([length])  # StringStringEntryProto: key, then value
     return b"\x72" + bytes([len(entry) + length]) + entry
 
@@ -119,13 +119,9 @@ def _read_key(path: Path, load: Callable[[bytes], Any], kind: type, what: str) -
 
 
 def _cryptography() -> tuple[Any, Any, type[Exception]]:
-    """Import what is needed of ``cryptography``, which only those have who sign."""
-    try:
+    """Import the parts of ``cryptography``, an extra for those who sign."""
+    with require_extra("sign", "a signature"):
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
         from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtraError(
-            f"signatures need the package cryptography ({error}): `pip install 'cookseg[sign]'`"
-        ) from error
     return serialization, ed25519, InvalidSignature

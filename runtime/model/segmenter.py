@@ -1,14 +1,14 @@
 """The `Segmenter`: from a frame of any size to its class map of the same size.
 
 Frame -> resize by the contract -> engine -> scores back to the frame's size -> arg-max. Scores are scaled, not class
-indices: edges stay smooth where nearest-neighbour up-scaling of the class map would give stairs.
+indices: edges stay smooth where nearest-neighbour up-scaling of the class map would make them jagged (aliasing).
 """
 
 import functools
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import cv2
 import numpy as np
@@ -26,9 +26,10 @@ from cookseg.runtime.model.session import Mode, Settings
 Upsample = Literal["smooth", "nearest"]
 
 
+@checked_keywords
 @dataclass(frozen=True)
 class Segmentation:
-    """The answer for one frame.
+    """The result for one frame.
 
     Attributes:
         class_map: (H, W) uint8, index of the most probable class of each pixel.
@@ -55,17 +56,36 @@ class Segmentation:
 class Segmenter:
     """Segments frames with one model.
 
+    >>> import numpy as np
+    >>> from cookseg.runtime import STARTER, Segmenter
+    >>> segmenter = Segmenter.load(STARTER, device="cpu", mode="latency")
+    >>> segmentation = segmenter.predict(np.zeros((480, 640, 3), np.uint8))  # or the path of an image
+    >>> segmentation.class_map.shape, segmentation.color.shape
+    ((480, 640), (480, 640, 3))
+
     Calls from several threads at once are safe, and each gives what it would give alone: onnxruntime's sessions are
     made for that, and buffers are each thread's own. After `os.fork` the child does not have the session's threads:
     calls there raise a `CooksegError`, and the remedy is to load the model again in the child, or to start processes
-    with ``multiprocessing.get_context("spawn")``. The parent goes on as before. The package's docstring has an example.
+    with ``multiprocessing.get_context("spawn")``. The parent goes on as before.
+
+    Attributes:
+        contract: Classes, input and origin of the model.
+        engine: What computes the network.
+        upsample: How masks get a frame's size.
     """
 
+    @checked_keywords
     def __init__(self, contract: Contract, engine: Engine, upsample: Upsample = "smooth") -> None:
-        """Join a contract and what computes the network. Most callers want `Segmenter.load`."""
+        """Join a contract and what computes the network. Most callers want `Segmenter.load`.
+
+        Raises:
+            InputError: There is no such way to upsample.
+        """
+        if upsample not in get_args(Upsample):
+            raise InputError(f"`upsample={upsample!r}`: give one of {', '.join(get_args(Upsample))}")
         self.contract = contract
         self.engine = engine
-        self.upsample = upsample
+        self.upsample: Upsample = upsample
         self._buffers = threading.local()
 
     @classmethod
@@ -77,7 +97,7 @@ class Segmenter:
         mode: Mode | Settings = "latency",
         *,
         upsample: Upsample = "smooth",
-        public_key: Path | None = None,
+        public_key: Path | str | None = None,
     ) -> Self:
         """Load a model that `cook-export` made.
 
@@ -93,11 +113,13 @@ class Segmenter:
         Raises:
             ModelError: The file is missing, damaged or not cookseg's, or lacks the signature asked for.
             DeviceError: The device is not available or would not be used.
+            InputError: An argument is of another type, or not one of those that there are.
             MissingExtraError: onnxruntime is not installed.
         """
-        engine = OnnxEngine(Path(model), device, mode, public_key=public_key)
+        engine = OnnxEngine(model, device, mode, public_key=public_key)
         return cls(engine.contract, engine, upsample)
 
+    @checked_keywords
     def predict(self, frame: UInt8Array | Frame | Path | str) -> Segmentation:
         """Segment one frame.
 

@@ -64,7 +64,7 @@ class Settings:
         """
         if isinstance(mode, Settings):
             return mode
-        if mode not in MODES:
+        if not isinstance(mode, str) or mode not in MODES:
             raise InputError(f"`mode={mode!r}`: give one of {', '.join(MODES)}, or Settings(...)")
         return MODES[mode]
 
@@ -107,8 +107,11 @@ def open_session(source: bytes, name: str, device: str, settings: Settings) -> t
     Raises:
         ModelError: onnxruntime cannot load the model.
         DeviceError: The device is not available, or the session would not use it.
+        InputError: The device is not a name.
         MissingExtraError: onnxruntime is not installed.
     """
+    if not isinstance(device, str):
+        raise InputError(f"`device={device!r}`: give one of {', '.join(DEVICES)}")
     if device != "auto":
         return device, "as asked", _session(source, name, device, settings)
     listed = import_onnxruntime().get_available_providers()
@@ -125,7 +128,7 @@ def _session(source: bytes, name: str, device: str, settings: Settings) -> Any:
     provider = PROVIDERS.get(device, device)
     if provider not in ort.get_available_providers():
         raise DeviceError(
-            f"--device {device} is not available: onnxruntime {ort.__version__} here offers"
+            f"`device={device!r}` is not available: onnxruntime {ort.__version__} here offers"
             f" {', '.join(n for n, p in PROVIDERS.items() if p in ort.get_available_providers())};"
             " `pip install 'cookseg[gpu]'` in an environment of its own brings CUDA, 'cookseg[openvino]' OpenVINO"
         )
@@ -144,7 +147,7 @@ def _session(source: bytes, name: str, device: str, settings: Settings) -> Any:
         raise _load_error(error, name, device) from error
     if session.get_providers()[0] != provider:
         raise DeviceError(
-            f"--device {device} was asked for, but onnxruntime would use {session.get_providers()[0]}: its libraries"
+            f"`device={device!r}` was asked for, but onnxruntime would use {session.get_providers()[0]}: its libraries"
             " or its driver do not load; the lines above say which"
         )
     return session
@@ -168,5 +171,5 @@ def _provider_options(device: str, settings: Settings) -> dict[str, str]:
 def _load_error(error: Exception, name: str, device: str) -> CooksegError:
     text = " ".join(str(error).split())
     if device != "cpu" and "Protobuf" not in type(error).__name__:
-        return DeviceError(f"--device {device} cannot run {name}: {text}")
+        return DeviceError(f"`device={device!r}` cannot run {name}: {text}")
     return ModelError(f"{name}: onnxruntime cannot load this file ({text}): it is damaged, or not an ONNX model")

@@ -1,4 +1,4 @@
-"""What may stand in a model file, checked before onnxruntime reads it: nothing but what cook-export writes.
+"""Structure of a model file, checked before onnxruntime reads it: it may hold only what cook-export writes.
 
 A file from elsewhere could name weights in other files, run operators of loaded libraries, or claim tensors that no
 memory holds. The check walks over the protobuf message itself (field numbers from
@@ -28,6 +28,7 @@ _OPERATORS = frozenset({
 # fmt: on
 _BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64}  # TensorProto.DataType
 _MOST_NODES, _MOST_ATTRIBUTES, _MOST_DIMENSIONS = 10_000, 32, 8
+_METADATA = 14  # field of a ModelProto
 _MOST_INTEGER = 1 << 16  # of a kernel, a stride, a padding, an axis
 
 
@@ -49,8 +50,13 @@ def require_plain(content: bytes, name: str) -> None:
         raise ModelError(f"{name}: {fault}; cook-export writes no such file")
 
 
+def metadata(content: bytes) -> dict[str, str]:
+    """Return the metadata of a model that is plain: texts by their keys, of which the last one counts."""
+    return {_text(value, 1): _text(value, 2) for number, value in _fields(content) if number == _METADATA}
+
+
 def _model_faults(content: bytes) -> Iterator[str]:
-    """Say what is wrong with a ModelProto."""
+    """Name the faults of a ModelProto."""
     graphs = 0
     for number, value in _fields(content):
         if number == 7:
@@ -58,7 +64,7 @@ def _model_faults(content: bytes) -> Iterator[str]:
             yield from _graph_faults(value)
         elif number == 8 and (domain := _text(value, 1)) not in {"", "ai.onnx"}:
             yield f"it needs operators of {domain!r}"
-        elif number == 14:
+        elif number == _METADATA:
             _text(value, 1), _text(value, 2)  # onnxruntime hands metadata on without a look at their encoding
         elif number in {20, 25}:
             yield "it holds training information or functions"

@@ -1,4 +1,4 @@
-"""Datasets on disk: which image belongs to which mask, and which classes there are.
+"""Datasets on disk: images, their masks, and the classes.
 
     <set>/{train,val}/{images,masks}/   images of any format and size, masks matched by stem
     <set>/test/images/                  images without masks
@@ -23,12 +23,12 @@ from cookseg.runtime.model.contract import COOKING, ClassTable, Preprocessing
 
 @dataclass(frozen=True)
 class Layout:
-    """Where in a split's folder images and masks lie, and how masks are written.
+    """Folders of images and masks inside a split's folder, and the format of the masks.
 
     Attributes:
         images: Folder of the images inside the split's folder; ``.`` is the split's folder itself.
         masks: Folder of the masks inside the split's folder; may be the same as ``images``.
-        mask_suffix: What a mask's stem has beyond its image's, such as ``_mask``.
+        mask_suffix: End of a mask's stem that its image's does not have, such as ``_mask``.
         mask_format: ``color`` for class colours, ``index`` for class indices.
     """
 
@@ -40,7 +40,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its mask. ``name`` is the image's path below its folder, without the suffix."""
+    """Paths of an image and its mask; ``name`` is the image's path below its folder, without the suffix."""
 
     name: str
     image: Path
@@ -53,8 +53,8 @@ class Sample:
 
     Attributes:
         frame: (H, W, 3) uint8 RGB; of the truth's size, or smaller where it is only for a network.
-        truth: (H, W) uint8.
-        off_colors: How many pixels of the mask had colours that are not exactly a class's.
+        truth: (H, W) uint8: the class map, 255 where there is no ground truth.
+        off_colors: Number of the mask's pixels whose colours are not exactly a class's.
     """
 
     frame: UInt8Array
@@ -64,7 +64,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a split holds: complete pairs, images without mask, masks without image, and files of one stem."""
+    """Content of a split: complete pairs, images without mask, masks without image, and files of one stem."""
 
     pairs: list[Pair]
     images_alone: list[Path]
@@ -100,7 +100,7 @@ def read_classes(path: Path) -> ClassTable:
 def list_images(folder: Path) -> list[Path]:
     """Return all images in a folder and its sub-folders, sorted; hidden files are left out.
 
-    Links that lead nowhere, pipes and the like are listed too: whoever reads them finds out, and none is just missing.
+    Links that lead nowhere, pipes and the like are listed too: reading them raises an error, so none is just missing.
 
     Raises:
         DatasetError: The folder does not exist, or it or a sub-folder cannot be read.
@@ -108,7 +108,7 @@ def list_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DatasetError(
             f"{folder}: no such folder of images; a dataset has train/images, val/images and so on;"
-            " `cook-data split` makes them of one that is not divided"
+            " `cook-data split` makes them of one that is not split"
         )
     images: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=_refuse):
@@ -131,7 +131,7 @@ def list_split(root: Path, split: str, layout: Layout) -> Listing:
     image_dir, mask_dir = (root / split / name for name in (layout.images, layout.masks))
     images = list_images(image_dir)
     if not mask_dir.is_dir():
-        raise DatasetError(f"{mask_dir}: no such folder of masks; --masks and --mask-suffix say where masks lie")
+        raise DatasetError(f"{mask_dir}: no such folder of masks; say with `masks` and `mask_suffix` where they are")
     masks = list_images(mask_dir)
     if image_dir.resolve() == mask_dir.resolve():
         masks = _masks_beside(images, layout)
@@ -166,7 +166,7 @@ def list_pairs(root: Path, split: str, layout: Layout) -> list[Pair]:
         if paths:
             raise DatasetError(
                 f"{root / split}: {len(paths)} {what} of the same name, such as {paths[0]}: add what is missing, or"
-                f" say with --masks and --mask-suffix where masks lie; `cook-data doctor {root}` lists all"
+                f" say with `masks` and `mask_suffix` where masks are; `cook-data doctor {root}` lists all"
             )
     if not listing.pairs:
         raise DatasetError(

@@ -1,6 +1,9 @@
 """Evaluation: any `Segmenter`, torch's or onnxruntime's, against ground truth at the ground truth's resolution."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,22 +12,122 @@ import numpy.typing as npt
 from cookseg.runtime.errors import DatasetError
 from cookseg.runtime.imaging.frame import Frame
 from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import IGNORE, ClassTable
 from cookseg.runtime.model.segmenter import Segmenter
-from cookseg.runtime.scoring.dataset import Sample
-from cookseg.runtime.scoring.metrics import ConfusionMatrix
+from cookseg.runtime.progress import Progress, silent
+from cookseg.runtime.results import Table
+from cookseg.runtime.scoring.dataset import Layout, Sample, list_pairs, load_classes, read_pair
+from cookseg.runtime.scoring.metrics import ConfusionMatrix, Scores, format_score
 
 EDGE_SHARE = 0.005
-"""What is near an edge: this share of the frame's diagonal, 11 pixels at 1920x1080."""
+"""Pixels are near an edge within this fraction of the frame's diagonal: 11 pixels at 1920x1080."""
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model on a split of a dataset.
+
+    Attributes:
+        data: The dataset's folder.
+        split: The split's.
+        frames: Number of its frames.
+        off_colors: Number of mask pixels whose colours are not exactly a class's.
+        scores: Of all labelled pixels.
+        near_edges: Counts of the pixels near an edge alone, see `edge_band`.
+        model: The model's name, for reports.
+    """
+
+    data: Path
+    split: str
+    frames: int
+    off_colors: int
+    scores: Scores
+    near_edges: ConfusionMatrix
+    model: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        near = {"pixel_accuracy": self.near_edges.pixel_accuracy, "mean_iou": self.near_edges.mean_iou}
+        return {
+            "model": self.model,
+            "data": str(self.data),
+            "split": self.split,
+            "frames": self.frames,
+            "off_color_pixels": self.off_colors,
+            **self.scores.to_dict(),
+            "near_edges": near,
+        }
+
+    def tables(self) -> Iterator[Table]:
+        """Return scores and confusion matrix, then the scores near edges."""
+        yield Table(above=f"{self.frames} frames, {self.scores.matrix.counts.sum():,} labelled pixels")
+        yield from self.scores.tables()
+        if self.off_colors:
+            yield Table(
+                above=f"{self.off_colors:,} mask pixels had colours that are not exactly a class's (JPEG? resized?);"
+                " they were counted as the nearest class"
+            )
+        accuracy, iou = format_score(self.near_edges.pixel_accuracy), format_score(self.near_edges.mean_iou)
+        yield Table(above=f"within {EDGE_SHARE:.1%} of the diagonal of an edge: accuracy {accuracy}, mean IoU {iou}")
+
+
+@checked_keywords
+def evaluate_set(
+    segmenter: Segmenter,
+    data: Path | str,
+    split: str = "val",
+    *,
+    layout: Layout | None = None,
+    model: str = "",
+    progress: Progress = silent,
+) -> Evaluation:
+    """Read a split of a dataset, segment every frame, and score it.
+
+    >>> from cookseg.runtime import STARTER
+    >>> evaluation = evaluate_set(Segmenter.load(STARTER), "data/sets/demo")  # doctest: +SKIP
+    >>> evaluation.scores.matrix.mean_iou  # doctest: +SKIP
+    0.7899
+
+    Args:
+        segmenter: The model.
+        data: The dataset's folder, which holds a folder for each split.
+        split: Name of the split's folder.
+        layout: Folders of images and masks in it; None is ``images`` and ``masks``, in class colours.
+        model: The model's name, for reports.
+        progress: Told of the frames.
+
+    Raises:
+        DatasetError: The split is missing or incomplete, or the dataset has other classes than the model.
+        InputError: ``classes.json`` is not a valid class table.
+        ImageError: A file cannot be decoded.
+        MaskError: A mask holds values of no class.
+    """
+    data, layout = Path(data), layout or Layout()
+    classes, pairs = load_classes(data), list_pairs(data, split, layout)
+    require_same_classes(segmenter.contract.classes, classes)
+    off_colors = 0
+
+    def samples() -> Iterator[Sample]:
+        nonlocal off_colors
+        for pair in progress(pairs, "evaluation", len(pairs)):
+            sample = read_pair(pair, classes, layout, segmenter.contract.preprocessing)
+            off_colors += sample.off_colors
+            yield sample
+
+    near_edges = ConfusionMatrix(len(classes))
+    matrix = evaluate(segmenter, samples(), near_edges)
+    return Evaluation(data, split, len(pairs), off_colors, Scores(matrix, classes), near_edges, model)
+
+
+@checked_keywords
 def evaluate(
     segmenter: Segmenter, samples: Iterable[Sample], near_edges: ConfusionMatrix | None = None
 ) -> ConfusionMatrix:
-    """Segment every frame and count how its pixels compare with the truth.
+    """Segment every frame and compare its pixels with the truth.
 
     Args:
-        segmenter: What to evaluate.
+        segmenter: The model.
         samples: Frames and their truth.
         near_edges: Gets the counts of the pixels near an edge alone, if it is given.
 
@@ -41,7 +144,16 @@ def evaluate(
 
 
 def edge_band(truth: UInt8Array) -> npt.NDArray[np.bool_]:
-    """Return which pixels of a class map (H, W) lie near a change of class (the trimap of Kohli et al., IJCV 2009)."""
+    """Return which pixels of a class map lie near a change of class.
+
+    Args:
+        truth: (H, W) uint8.
+
+    Returns:
+        (H, W) bool: pixels within `EDGE_SHARE` of the frame's diagonal of another class, pixels without truth included.
+
+    The trimap of Kohli, Ladicky and Torr, https://doi.org/10.1007/s11263-008-0202-0.
+    """
     radius = max(1, round(EDGE_SHARE * float(np.hypot(*truth.shape))))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return np.asarray(cv2.morphologyEx(truth, cv2.MORPH_GRADIENT, disc) > 0)
@@ -56,5 +168,5 @@ def require_same_classes(model: ClassTable, dataset: ClassTable) -> None:
     if model.names != dataset.names:
         raise DatasetError(
             f"the model knows the classes {', '.join(model.names)}, but the dataset's are {', '.join(dataset.names)}:"
-            " use the dataset that the model was trained for, or mend its classes.json"
+            " use the dataset that the model was trained for, or fix its classes.json"
         )

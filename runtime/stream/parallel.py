@@ -1,12 +1,10 @@
-"""Work on many files with all cores."""
+"""Work on many files with all cores that this process may use."""
 
 import contextlib
 import ctypes
 import functools
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
 import cv2
@@ -18,10 +16,15 @@ _WORTH_A_POOL = 32  # items; below, starting processes takes longer than the wor
 _KEEP = {-1: 2**28, -3: 2**25}  # bytes by parameter of glibc's mallopt: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
 
 
+def cores() -> int:
+    """Return how many cores this process may use: `taskset`, or a cluster's scheduler, may give it fewer than all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def map_on_cores(
     function: Callable[[T], R], items: Sequence[T], chunk: int = 4, setup: Callable[[], object] | None = None
 ) -> Iterator[R]:
-    """Yield ``function(item)`` for each item in order, computed by one process per core.
+    """Yield ``function(item)`` for each item in order, computed by one process for each of `cores`.
 
     The processes of one run that torchrun starts on a machine share its cores.
 
@@ -32,15 +35,19 @@ def map_on_cores(
         setup: Called once in each process, before any item; a function as the first, whose arguments may be what can
             only be passed to a new process.
     """
-    cores = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    if cores == 1 or len(items) < _WORTH_A_POOL:
+    processes = max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    if processes == 1 or len(items) < _WORTH_A_POOL:
         if setup:
             setup()
         yield from map(function, items)
         return
+    # a command that only counts cores must not load these
+    import multiprocessing  # noqa: PLC0415
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
     # forking a process that OpenCV has given threads to can hang
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores, context, functools.partial(_prepare, setup)) as pool:
+    with ProcessPoolExecutor(processes, context, functools.partial(_prepare, setup)) as pool:
         try:
             yield from pool.map(function, items, chunksize=chunk)
         finally:

@@ -1,43 +1,27 @@
 """`cook-infer`: colour masks from frames, evaluation of a model, and what a model says of itself."""
 
-import os
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
-import cv2
-import numpy as np
-from click.core import ParameterSource
 
-from cookseg.runtime.errors import CheckFailedError, PartialFailureError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.model import installation
-from cookseg.runtime.model.engine import OnnxEngine
-from cookseg.runtime.model.segmenter import Segmenter, Upsample
+from cookseg.runtime.model.info import ModelInfo
+from cookseg.runtime.model.segmenter import Upsample
 from cookseg.runtime.model.selftest import selftest as run_selftest
-from cookseg.runtime.model.session import Mode
-from cookseg.runtime.results import listed
-from cookseg.runtime.scoring.dataset import Layout, Sample, list_pairs, load_classes, read_pair
-from cookseg.runtime.scoring.evaluation import evaluate, require_same_classes
-from cookseg.runtime.scoring.metrics import ConfusionMatrix, score_dict, score_rows
-from cookseg.runtime.stream.folders import Outputs, Png, in_one_folder, plan, process
-from cookseg.runtime.terminal import console, params, reports
+from cookseg.runtime.model.versions import Installed
+from cookseg.runtime.scoring.dataset import Layout
+from cookseg.runtime.scoring.evaluation import evaluate_set
+from cookseg.runtime.terminal import bars, console, loading, params
+from cookseg.runtime.terminal.masks import masks
 
 _agreement_option = click.option(
     "--min-agreement",
     type=click.FloatRange(0, 1),
     default=0.999,
     show_default=True,
-    help="Share of each frame's pixels that must come out as expected; devices round differently.",
-)
-_upsample_option = click.option(
-    "--upsample",
-    type=click.Choice(get_args(Upsample)),
-    default="smooth",
-    show_default=True,
-    help="How masks get an image's size: edges between the network's pixels, or stairs.",
+    help="Fraction of each frame's pixels that must come out as expected; devices round differently.",
 )
 
 
@@ -47,65 +31,7 @@ def main() -> None:
     """Run a cookseg model with onnxruntime; torch is not needed."""
 
 
-@main.command(
-    epilog="Examples: cook-infer masks pan.jpg   |   "
-    'cook-infer masks "clips/**/*.png" frames/ -m model.onnx -o out --overlay'
-)
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@params.model_option
-@click.option(
-    "-o",
-    "--output",
-    type=params.folder_path,
-    default=Path("test_inf_masks"),
-    show_default=True,
-    help="Folder of the masks; files of the same name are replaced.",
-)
-@click.option(
-    "--png",
-    type=click.Choice(get_args(Png)),
-    default="rgb",
-    show_default=True,
-    help="Colours in masks: of each pixel, or of a palette, whose indices are the classes.",
-)
-@_upsample_option
-@click.option("--overlay", is_flag=True, help="Also write the masks blended over the frames, to overlay/.")
-@click.option("--index", is_flag=True, help="Also write class indices as grey PNGs, to index/.")
-@click.option("--confidence", is_flag=True, help="Also write the probability times 255, to confidence/.")
-@params.session_options
-@params.json_option
-def masks(
-    sources: tuple[str, ...],
-    model: Path,
-    output: Path,
-    upsample: Upsample,
-    session: params.Session,
-    as_json: bool,
-    **pictures: Any,
-) -> None:
-    """Write a colour mask of each image, at the image's own size.
-
-    A SOURCE is an image, a folder (searched with its sub-folders, which are kept) or a quoted glob.
-    """
-    outputs = Outputs(output, **pictures)
-    jobs = plan(sources, outputs)
-    mode = session.mode or ("throughput" if len(jobs) > 1 else "latency")
-    workers = (os.cpu_count() or 1) if mode == "throughput" else 1
-    if mode != "latency":
-        cv2.setNumThreads(1)  # the cores have other things to do
-    segmenter = _load(model, session, upsample, mode)
-    failures: dict[str, str] = {}
-    work = in_one_folder(output, process(segmenter, jobs, outputs, workers))
-    with console.only_own_stderr(), console.progress(work, "masks", len(jobs)) as results:
-        for job, error in results:
-            if error:
-                failures[str(job.source)] = error
-    done = len(jobs) - len(failures)
-    value = {"masks": done, "output": str(output), "failed": failures}
-    console.emit_value(as_json, value, lambda: f"{done} of {len(jobs)} masks written to {output}")
-    if failures:
-        lines = listed(list(failures.values()))
-        raise PartialFailureError(f"{len(failures)} of {len(jobs)} images failed, all others are done:\n{lines}")
+main.add_command(masks)
 
 
 @main.command("eval", epilog="Example: cook-infer eval data/sets/demo -m model.onnx --csv scores.csv")
@@ -113,7 +39,7 @@ def masks(
 @params.model_option
 @click.option("--split", default="val", show_default=True, help="Which split of the dataset.")
 @click.option("--csv", "csv_path", type=params.file_path, help="Also write the table of scores to this file.")
-@_upsample_option
+@loading.upsample_option
 @params.layout_options
 @params.session_options
 @params.json_option
@@ -127,46 +53,21 @@ def evaluate_command(
     as_json: bool,
     upsample: Upsample,
 ) -> None:
-    """Accuracy, precision, recall, F1 and IoU of each class, at the resolution of the ground truth."""
-    classes = load_classes(data)
-    pairs = list_pairs(data, split, layout)
-    segmenter = _load(model, session, upsample)
-    require_same_classes(segmenter.contract.classes, classes)
-    off_colors: list[int] = []
-
-    def samples() -> Iterator[Sample]:
-        with console.progress(pairs, "evaluation") as bar:
-            for pair in bar:
-                sample = read_pair(pair, classes, layout, segmenter.contract.preprocessing)
-                off_colors.append(sample.off_colors)
-                yield sample
-
+    """Measure accuracy, precision, recall, F1 and IoU of each class, at the resolution of the ground truth."""
+    segmenter = loading.load_segmenter(model, session, upsample)
     with console.only_own_stderr():
-        near_edges = ConfusionMatrix(len(classes))
-        matrix = evaluate(segmenter, samples(), near_edges)
+        result = evaluate_set(segmenter, data, split, layout=layout, model=str(model), progress=bars.bar)
     if csv_path:
-        write_atomically(csv_path, reports.scores_csv(score_rows(matrix, classes)).encode())
-    value = {
-        "model": str(model),
-        "data": str(data),
-        "split": split,
-        "frames": len(pairs),
-        "off_color_pixels": sum(off_colors),
-        **score_dict(matrix, classes),
-        "near_edges": {"pixel_accuracy": near_edges.pixel_accuracy, "mean_iou": near_edges.mean_iou},
-    }
-    console.emit_value(
-        as_json, value, lambda: reports.evaluation(matrix, near_edges, classes, len(pairs), sum(off_colors))
-    )
+        write_atomically(csv_path, result.scores.to_csv().encode())
+    console.emit(as_json, result)
 
 
 @main.command(epilog="Examples: cook-infer info model.onnx --json   |   cook-infer info starter")
 @click.argument("model", type=params.model_path)
 @params.json_option
 def info(model: Path, as_json: bool) -> None:
-    """What a model is, expects and was measured at."""
-    contract = OnnxEngine(model, "cpu").contract
-    console.emit_value(as_json, contract.to_dict(), lambda: reports.info(contract, model.stat().st_size))
+    """Show a model's classes, input, output, origin and scores."""
+    console.emit(as_json, ModelInfo.of(model))
 
 
 @main.command(epilog="Example: cook-infer selftest model.onnx --device cuda")
@@ -177,30 +78,11 @@ def info(model: Path, as_json: bool) -> None:
 def selftest(model: Path, min_agreement: float, session: params.Session, as_json: bool) -> None:
     """Prove that a model gives the right answer on this device.
 
-    It carries a few frames with the class maps that it gave them when it was exported; exit 3 if these differ.
+    It carries a few frames with the class maps that it gave for them when it was exported; exit 3 if these differ.
     """
-    engine = session.engine(model)
-    outcomes = run_selftest(engine)
-    names = engine.contract.classes.names
-    changes = [
-        {"frame": number, "expected": names[i], "found": names[j], "pixels": int(outcome.counts[i, j])}
-        for number, outcome in enumerate(outcomes, 1)
-        for i, j in np.argwhere(outcome.counts)
-        if i != j
-    ]
-    agreements = [outcome.agreement for outcome in outcomes]
-    value = {
-        "device": engine.device,
-        "reduced_precision": engine.settings.reduced_precision,
-        "agreement": agreements,
-        "changes": changes,
-    }
-    console.emit_value(as_json, value, lambda: reports.selftest(value))
-    if min(agreements) < min_agreement:
-        raise CheckFailedError(
-            f"{model} on {engine.device}: {min(agreements):.3%} of a frame came out as when it was exported, at least"
-            f" {min_agreement:.3%} should: do not use it with this onnxruntime and driver"
-        )
+    result = run_selftest(session.engine(model))
+    console.emit(as_json, result)
+    result.require(min_agreement, str(model))
 
 
 @main.command(epilog="Example: cook-infer install model.onnx --into /opt/cooker/model --require-signature maker.pem")
@@ -215,13 +97,11 @@ def selftest(model: Path, min_agreement: float, session: params.Session, as_json
 def install(model: Path, folder: Path, as_json: bool, **options: Any) -> None:
     """Install a model that proves itself on this device, by one rename, and keep the version that ran before.
 
-    The program on the appliance reads model.onnx in that folder, which is whole at every moment. If the self-test fails
-    (exit 3), or anything else, the version that ran still runs.
+    The program on the appliance reads model.onnx in that folder, which is complete at every moment. If the self-test
+    fails (exit 3), or anything else, the version that ran still runs.
     """
-    installed = installation.install(model, folder, installation.prover(**options))
-    value = {"installed": installed, **_status(folder)}
-    said = "installed" if installed else "already runs; nothing was changed"
-    console.emit_value(as_json, value, lambda: f"{model}: {said}\n\n{reports.status(value)}")
+    changed = installation.install(model, folder, installation.prover(**options))
+    console.emit(as_json, Installed(model, changed, installation.status(folder)))
 
 
 @main.command(epilog="Example: cook-infer rollback /opt/cooker/model")
@@ -233,32 +113,14 @@ def install(model: Path, folder: Path, as_json: bool, **options: Any) -> None:
 def rollback(folder: Path, as_json: bool, **options: Any) -> None:
     """Return to the version that ran before, if it proves itself; a second rollback undoes the first."""
     installation.rollback(folder, installation.prover(**options))
-    console.emit_value(as_json, _status(folder), lambda: reports.status(_status(folder)))
+    console.emit(as_json, installation.status(folder))
 
 
 @main.command(epilog="Example: cook-infer status /opt/cooker/model --json")
 @click.argument("folder", type=params.folder_path)
 @params.json_option
 def status(folder: Path, as_json: bool) -> None:
-    """Which versions are installed in a folder, since when, and whether their files are whole (exit 3 if not)."""
-    value = _status(folder)
-    console.emit_value(as_json, value, lambda: reports.status(value))
-    current = value["current"]
-    if not current or current["fault"]:
-        raise CheckFailedError(current["fault"] if current else f"{folder}: no model is installed")
-
-
-def _load(model: Path, session: params.Session, upsample: Upsample, mode: Mode = "latency") -> Segmenter:
-    if click.get_current_context().get_parameter_source("model") is ParameterSource.DEFAULT:
-        console.note("model: the starter, which was trained on synthetic scenes only; -m takes your own")
-    engine = session.engine(model, mode)
-    console.note(f"device: {engine.device} ({engine.reason})")
-    return Segmenter(engine.contract, engine, upsample)
-
-
-def _status(folder: Path) -> dict[str, Any]:
-    current, previous = installation.status(folder)
-    return {
-        name: version and {**asdict(version), "path": str(version.path), "installed": version.installed.isoformat()}
-        for name, version in (("current", current), ("previous", previous))
-    }
+    """Show the versions installed in a folder, since when, and whether their files are intact (exit 3 if not)."""
+    result = installation.status(folder)
+    console.emit(as_json, result)
+    result.require_intact()

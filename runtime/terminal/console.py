@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 import click
@@ -118,8 +118,23 @@ def note(message: str) -> None:
 
 
 def emit(as_json: bool, result: Result) -> None:
-    """Print a result: as one JSON document, or as tables."""
-    click.echo(json.dumps(result.to_dict(), indent=2) if as_json else as_text(result.tables()))
+    """Print a result: as one JSON document, or as tables; parameters that it names are spelled as in errors."""
+    context = click.get_current_context(silent=True)
+    command = context.command if context else None
+    spell = command.spelled if isinstance(command, Command) else str
+    click.echo(json.dumps(_spelled(result.to_dict(), spell), indent=2) if as_json else spell(as_text(result.tables())))
+
+
+def _spelled(value: Any, spell: Callable[[str], str]) -> Any:
+    """Return a JSON value with all texts in it, but for keys, spelled for the command line."""
+    match value:
+        case str():
+            return spell(value)
+        case dict():
+            return {key: _spelled(held, spell) for key, held in value.items()}
+        case list() | tuple():
+            return [_spelled(held, spell) for held in value]
+    return value
 
 
 @contextlib.contextmanager

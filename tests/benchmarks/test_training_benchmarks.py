@@ -1,13 +1,15 @@
 """The benchmarks of training: CamVid's whole protocol on frames of noise, and the race against a plain loop."""
 
 import json
+import sys
+from importlib import import_module
 
 import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cookseg.benchmarks import camvid, training_speed
+from cookseg.benchmarks import camvid, camvid_results, training_speed
 from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.model.engine import OnnxEngine
 from cookseg.training.models import PRESETS, Preset
@@ -30,6 +32,18 @@ def frames(tmp_path):
     return tmp_path / "camvid"
 
 
+@pytest.fixture(autouse=True)
+def one_round(monkeypatch):
+    """Time models once: three rounds are for figures that people compare."""
+    monkeypatch.setattr(sys.modules[camvid.median_latency.__module__], "_ROUNDS", 1)
+
+
+def command(stage, *arguments):
+    """Run one of our commands in this process: the test before starts them as `camvid` does."""
+    done = CliRunner().invoke(import_module(f"cookseg.{stage}.cli").main, [*map(str, arguments)])
+    assert done.exit_code == 0, done.stderr
+
+
 def test_camvid_trains_exports_evaluates_and_times_and_does_nothing_twice(frames, tmp_path, monkeypatch):
     monkeypatch.setitem(PRESETS, "classic", Preset("unet", {"widths": (8, 16), "transposed": True}))
     monkeypatch.setitem(camvid.RECIPES, "edge-s", "--imgsz 96x72 --workers 0")
@@ -41,7 +55,7 @@ def test_camvid_trains_exports_evaluates_and_times_and_does_nothing_twice(frames
     assert result["size"] == "96x72"
     assert result["precision"] in {"fp32", "int8"}
     assert 0 <= result["val"] <= 1
-    assert list(result["classes"]) == list(camvid.COLORS)
+    assert list(result["classes"]) == list(camvid_results.COLORS)
     assert value["milliseconds"].keys() == {"edge-s", "classic"}
     text = (tmp_path / "out/results.md").read_text("utf-8")
     assert f"| edge-s | 1.8 | 96x72 | 1 | {100 * result['val']:.2f} | {100 * result['test']:.2f} |" in text
@@ -53,6 +67,7 @@ def test_camvid_trains_exports_evaluates_and_times_and_does_nothing_twice(frames
 def test_camvid_fine_tunes_where_the_export_does_not_choose_int8(frames, tmp_path, monkeypatch):
     monkeypatch.setitem(PRESETS, "classic", Preset("unet", {"widths": (8, 16), "transposed": True}))
     monkeypatch.setitem(camvid.RECIPES, "edge-s", "--imgsz 96x72 --workers 0")
+    monkeypatch.setattr(camvid, "_command", command)
     precisions = iter(["fp32", "int8"])
     monkeypatch.setattr(camvid, "_precision", lambda contract: next(precisions))
     arguments = [str(frames), "-o", str(tmp_path / "out"), "--model", "edge-s", "--epochs", "1", "--json"]
@@ -65,13 +80,14 @@ def test_camvid_fine_tunes_where_the_export_does_not_choose_int8(frames, tmp_pat
     assert training["init"]
     assert training["lr"] == 0.0003
     text = (tmp_path / "out/results.md").read_text("utf-8")
+    assert "- `edge-s`: `--batch 8" in text
     assert "- edge-s-0 was fine-tuned for int8: `--qat --lr 0.0003 --epochs 20`" in text
 
 
 def test_camvid_times_the_file_of_every_seed_and_reports_their_mean(frames, tmp_path, monkeypatch):
     found = {
-        0: camvid.Result("edge-s", 0, "int8", 1_800_000, "96x72", 0.25, 0.66, 0.55, {"sky": 0.9}, tuned=False),
-        1: camvid.Result("edge-s", 1, "fp32", 1_800_000, "96x72", 0.5, 0.64, 0.53, {"sky": 0.8}, tuned=True),
+        0: camvid_results.Result("edge-s", 0, "int8", 1_800_000, "96x72", 0.25, 0.66, 0.55, {"sky": 0.9}, tuned=False),
+        1: camvid_results.Result("edge-s", 1, "fp32", 1_800_000, "96x72", 0.5, 0.64, 0.53, {"sky": 0.8}, tuned=True),
     }
 
     def run(data, folder, model, seed, epochs):

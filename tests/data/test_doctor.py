@@ -29,7 +29,7 @@ from planted import (
     was_jpeg,
 )
 
-from cookseg.data.doctor.catalogue import KINDS
+from cookseg.data.doctor.checks import CHECKS
 from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.model.contract import COOKING
 
@@ -55,7 +55,7 @@ class TestFindings:
         assert found.pop(name) == frame.names(path)
         assert set(found) <= ALSO.get(plant, set())
         assert all(frame.image.stem in file for names in found.values() for file in names)
-        assert code == (3 if KINDS[name].severity == "error" else 0)
+        assert code == (3 if CHECKS[name].severity == "error" else 0)
 
     def test_all_faults_at_once_are_found_in_their_files(self, clean):
         """Each fault in a frame of its own, in a set that is large enough for all."""
@@ -143,7 +143,7 @@ class TestDetails:
 
     @pytest.mark.parametrize(
         ("plant", "looks_like"),
-        [(small_mask, "scaled by 0.5"), (mask_of_the_stored_image, "drawn before EXIF turned the image")],
+        [(small_mask, "scaled by 0.5"), (mask_of_the_stored_image, "drawn before EXIF rotated the image")],
     )
     def test_the_cause_of_another_size_is_told(self, clean, plant, looks_like):
         plant(Frame(clean, "train", 7))

@@ -1,4 +1,4 @@
-"""What `cook-data doctor` says, mends and draws: report, `--fix` and `--sheet`."""
+"""What `cook-data doctor` says, fixes and draws: report, `--fix` and `--sheet`."""
 
 import base64
 import csv
@@ -107,41 +107,41 @@ class TestFix:
         frame = Frame(clean, "train", 7)
         _, path = plant(frame)
         before = digest(clean)
-        code, _ = doctor(clean, "--fix", tmp_path / "mended")
+        code, _ = doctor(clean, "--fix", tmp_path / "fixed")
         assert code == 0
         assert digest(clean) == before
-        code, findings = doctor(tmp_path / "mended", "--strict")
+        code, findings = doctor(tmp_path / "fixed", "--strict")
         assert set(findings) <= {"size-in-session", "scaled-up"}
-        with (tmp_path / "mended/changes.csv").open(newline="") as file:
+        with (tmp_path / "fixed/changes.csv").open(newline="") as file:
             log = list(csv.DictReader(file))
         assert frame.names(path)[0] in {line["file"] for line in log}
         assert all(frame.image.stem in line["file"] for line in log)
         assert all(line["details"] for line in log)
-        after = digest(tmp_path / "mended")
+        after = digest(tmp_path / "fixed")
         untouched = {name: value for name, value in before.items() if frame.image.stem not in name}
         assert {name: after[name] for name in untouched} == untouched
 
-    def test_a_mask_drawn_on_the_stored_image_is_turned_with_it(self, clean, tmp_path):
+    def test_a_mask_drawn_on_the_stored_image_is_rotated_with_it(self, clean, tmp_path):
         frame = Frame(clean, "train", 7)
         stored = read_pair(list_pairs(clean, "train", Layout())[7], COOKING, Layout()).truth
         with_orientation(frame.image, 6)
-        doctor(clean, "--fix", tmp_path / "mended")
-        mended = read_pair(list_pairs(tmp_path / "mended", "train", Layout())[7], COOKING, Layout())
-        np.testing.assert_array_equal(mended.truth, np.rot90(stored, -1))
+        doctor(clean, "--fix", tmp_path / "fixed")
+        fixed = read_pair(list_pairs(tmp_path / "fixed", "train", Layout())[7], COOKING, Layout())
+        np.testing.assert_array_equal(fixed.truth, np.rot90(stored, -1))
 
     def test_indices_become_colours(self, clean, tmp_path):
         frame = Frame(clean, "train", 7)
         expected = read_image(frame.mask)
         indices(frame)
-        doctor(clean, "--fix", tmp_path / "mended")
-        np.testing.assert_array_equal(read_image(tmp_path / "mended/train/masks" / frame.mask.name), expected)
+        doctor(clean, "--fix", tmp_path / "fixed")
+        np.testing.assert_array_equal(read_image(tmp_path / "fixed/train/masks" / frame.mask.name), expected)
 
     def test_a_painted_colour_becomes_its_nearest_class_and_the_log_says_how_many_pixels(self, clean, tmp_path):
         frame = Frame(clean, "train", 7)
         frame.change_mask(lambda mask: cv2.rectangle(mask, (0, 0), (9, 9), (200, 90, 0), -1))
-        doctor(clean, "--fix", tmp_path / "mended")
-        assert (read_image(tmp_path / "mended/train/masks" / frame.mask.name)[:10, :10] == RED).all()
-        log = (tmp_path / "mended/changes.csv").read_text()
+        doctor(clean, "--fix", tmp_path / "fixed")
+        assert (read_image(tmp_path / "fixed/train/masks" / frame.mask.name)[:10, :10] == RED).all()
+        log = (tmp_path / "fixed/changes.csv").read_text()
         assert '"100 pixels of (200, 90, 0) became stirrer, 105 away"' in log
 
     @pytest.mark.parametrize("place", ["inside", "."])
@@ -160,10 +160,10 @@ class TestFix:
         assert result.exit_code == 1
         assert "used: this folder is not empty" in result.stderr
 
-    def test_what_cannot_be_mended_is_exit_3(self, clean, tmp_path):
+    def test_what_cannot_be_fixed_is_exit_3(self, clean, tmp_path):
         for path in (clean / "train/masks").iterdir():
             save(path, np.full((240, 320, 3), GREEN))
-        result = cook_data("doctor", clean, "--fix", tmp_path / "mended")
+        result = cook_data("doctor", clean, "--fix", tmp_path / "fixed")
         assert result.exit_code == 3
         assert "class-not-in-train" in result.stderr
 

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cookseg.data.cli import main
-from cookseg.data.importers import frames
 from cookseg.data.importers.draw import coverage
-from cookseg.data.importers.frames import Images, Shape
+from cookseg.data.importers.labels import Images
+from cookseg.data.importers.shapes import Shape, placed
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.model.contract import IGNORE, ClassTable
 from cookseg.runtime.scoring.dataset import Layout, list_pairs, load_classes, read_pair
@@ -281,16 +281,16 @@ class TestRules:
         result = run(self.coco(tmp_path, self.SHAPES), tmp_path / "new", "--map", "egg=food")
         assert result.exit_code == 1
         assert "ladle (1), tongs (1)" in result.stderr
-        assert "--map 'egg=food,ladle=CLASS,tongs=CLASS'" in result.stderr
+        assert "--map egg=food,ladle=CLASS,tongs=CLASS\n" in result.stderr
         assert not (tmp_path / "new").exists()
 
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            (["--map", "egg=fod"], "'egg=fod'"),
-            (["--map", "egg"], "'egg'"),
-            (["--map", "*=food", "--unlabelled", "none"], "--unlabelled 'none'"),
-            (["--map", "*=food", "--order", "food,egg"], "egg is no class"),
+            (["--map", "egg=fod"], "--map egg=fod:"),
+            (["--map", "egg"], "--map egg:"),
+            (["--map", "*=food", "--unlabelled", "none"], "--unlabelled none:"),
+            (["--map", "*=food", "--order", "food,egg"], "--order food,egg: egg is not a class"),
         ],
     )
     def test_wrong_rules_are_named(self, tmp_path, options, said):
@@ -367,7 +367,7 @@ class TestFailures:
             ({"image": {"height": "x"}}, "b.png"),
             ({"annotation": {"category_id": 8}}, "category 8 is not in the file"),
             ({"annotation": {"segmentation": [[0, 0, 9, 0]]}}, "4 coordinates"),
-            ({"annotation": {"segmentation": [[0, 0, 9, "x", 9, 9]]}}, "no numbers"),
+            ({"annotation": {"segmentation": [[0, 0, 9, "x", 9, 9]]}}, "not numbers"),
             ({"annotation": {"segmentation": [[0, 0, 1e12, 0, 9, 9]]}}, "coordinate of 1e+12"),
             ({"annotation": {"segmentation": [[0, 0, float("nan"), 0, 9, 9]]}}, "coordinate of nan"),
             ({"annotation": {"segmentation": {"size": [48, 64], "counts": [3, 4]}}}, "add up to 7, not to 3072"),
@@ -446,7 +446,7 @@ class TestFailures:
 
 class TestPieces:
     def test_a_placed_mask_may_reach_beyond_the_frame(self):
-        shape = Shape("egg", frames.placed(np.ones((4, 4)), -2, 3, (5, 6)))
+        shape = Shape("egg", placed(np.ones((4, 4)), -2, 3, (5, 6)))
         expected = np.zeros((5, 6), bool)
         expected[3:, :2] = True
         np.testing.assert_array_equal(coverage(shape, (5, 6)), expected)

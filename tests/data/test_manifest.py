@@ -13,6 +13,7 @@ from planted import GREEN, Frame, cook_data, doctor
 from cookseg.data import decoding, manifest
 from cookseg.data.doctor import reading
 from cookseg.data.doctor.report import require_sound
+from cookseg.data.doctor.survey import survey
 from cookseg.data.manifest import PLACE, Manifest
 from cookseg.data.samples import fit_sample
 from cookseg.runtime.errors import CheckFailedError, MaskError
@@ -138,7 +139,7 @@ class TestFaults:
         with pytest.raises(CheckFailedError, match=frame.image.stem):
             require_sound(old, Layout())
         with pytest.raises(CheckFailedError, match=frame.image.stem):
-            require_sound(old, Layout(), SPEC)
+            require_sound(survey(old, quick=True, spec=SPEC))
 
     def test_a_wrong_mask_is_found_every_time(self, old):
         frame = Frame(old, "train", 5)
@@ -214,12 +215,12 @@ class TestDecoding:
                 assert sample.off_colors == wanted.off_colors
 
     def test_each_file_is_read_once(self, old, opened):
-        require_sound(old, Layout(), SPEC)
+        require_sound(survey(old, quick=True, spec=SPEC))
         assert len(opened) == len(set(opened)) == 2 * 16
 
     def test_digests_are_the_same_however_they_come(self, old, tmp_path):
         first = decode(old)
         moved = shutil.copytree(old, tmp_path / "moved", ignore=shutil.ignore_patterns(".cookseg"))
         assert first.sha256 == decode(old).sha256 == decode(moved).sha256
-        survey = require_sound(moved, Layout(), SPEC)
-        assert decoding.DecodedSet.of_survey(survey).sha256 == first.sha256
+        found = require_sound(survey(moved, quick=True, spec=SPEC))
+        assert decoding.DecodedSet.of_survey(found).sha256 == first.sha256

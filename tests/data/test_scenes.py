@@ -123,7 +123,7 @@ CAMERA = Camera((0.1, -0.2, 0.1), distance=4, tilt=0.6, roll=0.3, focal=3, disto
 
 
 def test_each_pixel_sees_the_point_that_is_projected_onto_it():
-    view = View.whole((48, 64), CAMERA)
+    view = View.full((48, 64), CAMERA)
     x, y = view.plane(0.3)
     points = np.stack([x, y, np.full_like(x, 0.3)], -1).astype(np.float64)
     image, _ = CAMERA.project(points)
@@ -144,7 +144,7 @@ def room(x, y):
 
 
 def test_a_wall_is_found_where_its_profile_projects():
-    view, vessel = View.whole((120, 160), CAMERA), wok()
+    view, vessel = View.full((120, 160), CAMERA), wok()
     inside = Inside.of(view, vessel)
     z = vessel.height(inside.r)
     image, _ = CAMERA.project(np.stack([inside.x, inside.y, z], -1).astype(np.float64))
@@ -155,7 +155,7 @@ def test_a_wall_is_found_where_its_profile_projects():
 
 
 def test_the_rim_shades_the_side_towards_the_light():
-    inside = Inside.of(View.whole((120, 160), Camera((0, 0, 0), 4, 0, 0, 3, 0)), wok())
+    inside = Inside.of(View.full((120, 160), Camera((0, 0, 0), 4, 0, 0, 3, 0)), wok())
     shadow = inside.shadow(room(1.5, 0))
     left, right = (shadow[(inside.cover == 1) & side].mean() for side in (inside.x < -0.5, inside.x > 0.5))
     assert left < 0.01
@@ -163,7 +163,7 @@ def test_the_rim_shades_the_side_towards_the_light():
 
 
 def test_a_shadow_falls_away_from_the_light_and_takes_no_pixel_from_a_class():
-    view = View.whole((100, 100), Camera((0, 0, 0), 4, 0, 0, 3, 0))
+    view = View.full((100, 100), Camera((0, 0, 0), 4, 0, 0, 3, 0))
     canvas = Canvas.of(view, room(1, 0), np.ones((100, 100, 3), np.float32))
     canvas.shadow([Shape(ellipse(0.2, 0.2, 0.5), Material((1, 1, 1)))], 0.0)
     columns = np.flatnonzero(canvas.color[50, :, 0] < 0.6)
@@ -174,7 +174,7 @@ def test_a_shadow_falls_away_from_the_light_and_takes_no_pixel_from_a_class():
 
 
 def test_what_is_painted_later_hides_what_was_there():
-    view = View.whole((64, 64), Camera((0, 0, 0), 4, 0, 0, 3, 0))
+    view = View.full((64, 64), Camera((0, 0, 0), 4, 0, 0, 3, 0))
     canvas = Canvas.of(view, room(0, 0), np.zeros((64, 64, 3), np.float32))
     rng, matt = np.random.default_rng(0), Material((0.5, 0.5, 0.5))
     canvas.put([Shape(ellipse(0.8, 0.8), matt)], FOOD, rng)
@@ -192,7 +192,7 @@ def test_a_metal_mirrors_the_lamp_whose_shadow_it_casts():
     found = []
     for seed in range(8):
         lit = make_room(np.random.default_rng(seed))
-        view = View.whole((160, 160), Camera((0, 0, 0), 6, 0, 0, 5, 0))
+        view = View.full((160, 160), Camera((0, 0, 0), 6, 0, 0, 5, 0))
         canvas = Canvas.of(view, lit, np.zeros((160, 160, 3), np.float32))
         inside = put_vessel(canvas, vessel, np.random.default_rng(0))
         window = canvas.within(inside.view).color.sum(2)
@@ -206,7 +206,7 @@ def test_a_metal_mirrors_the_lamp_whose_shadow_it_casts():
 
 @pytest.mark.parametrize("kind", TOOLS)
 def test_every_tool_can_be_seen(kind):
-    view = View.whole((120, 160), Camera((0, 0, 0), 4, 0.3, 0, 2, 0))
+    view = View.full((120, 160), Camera((0, 0, 0), 4, 0.3, 0, 2, 0))
     for seed in range(4):
         canvas = Canvas.of(view, room(0.5, 0), np.zeros((120, 160, 3), np.float32))
         rng = np.random.default_rng(seed)

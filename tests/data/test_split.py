@@ -87,7 +87,7 @@ class TestCommand:
                 assert held["pixels"][label] / total == pytest.approx(share, rel=0.25)
         assert value["warnings"] == ["1 unlabelled test images are left out: the new test split has masks"]
 
-    def test_the_same_seed_gives_the_same_division(self, mine, tmp_path):
+    def test_the_same_seed_gives_the_same_split(self, mine, tmp_path):
         for out, seed in (("a", 0), ("b", 0), ("c", 1)):
             assert split(mine, tmp_path / out, "--seed", seed).exit_code == 0
         assert digest(tmp_path / "a") == digest(tmp_path / "b")
@@ -163,7 +163,7 @@ class TestCommand:
             (lambda root: None, ["--session-pattern", "x("], 2, "--session-pattern"),
         ],
     )
-    def test_what_cannot_be_divided_is_said_and_nothing_written(self, mine, tmp_path, prepare, options, code, said):
+    def test_what_cannot_be_split_is_said_and_nothing_written(self, mine, tmp_path, prepare, options, code, said):
         put(mine / "train", "dal_1_0", 5)
         (mine / "val/masks/dal_1_0.png").unlink(missing_ok=True)
         (mine / "val/images/dal_1_0.jpg").unlink(missing_ok=True)

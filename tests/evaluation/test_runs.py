@@ -4,11 +4,14 @@ import json
 import subprocess
 import sys
 
-import cv2
 import pytest
 from click.testing import CliRunner
+from matplotlib.colors import to_rgb
 
+from cookseg.evaluation import compare_runs
 from cookseg.evaluation.cli import main
+from cookseg.runtime.errors import InputError
+from cookseg.runtime.imaging.images import read_image
 from cookseg.training.cli import main as cook_train
 
 
@@ -50,9 +53,45 @@ def test_the_table_has_a_row_for_each_run_and_a_column_for_each_difference(runs)
     assert second.split() == [runs[1], "0.5000", "1", "0.5000", "0.2500", "n/a", "1", "10", "n/a", "90"]
 
 
-def test_the_plot_is_a_picture(runs, tmp_path):
-    assert compare(*runs, "--plot", tmp_path / "plots/c.png").exit_code == 0
-    assert cv2.imread(str(tmp_path / "plots/c.png")) is not None
+def test_it_is_a_function_too(runs, tmp_path):
+    comparison = compare_runs(runs)
+    assert comparison.differ == ["augment.rotation"]
+    assert comparison.to_dict() == json.loads(compare(*runs, "--json").stdout)
+    with pytest.raises(InputError, match="`runs`"):
+        compare_runs([])
+    with pytest.raises(TypeError, match="did you mean 'plot'"):
+        compare_runs(runs, plots=tmp_path / "c.png")
+
+
+class TestPlot:
+    @pytest.fixture
+    def file(self, runs, tmp_path, figures):
+        file = tmp_path / "plots/c.png"
+        assert compare(*runs, "--plot", file).exit_code == 0
+        return file
+
+    def test_it_shows_each_runs_validation_and_loss_over_the_epochs(self, runs, file, figures):
+        (figure,) = figures
+        left, right = figure.axes
+        curves = [[[point.tolist() for point in line.get_xydata()] for line in axes.lines] for axes in (left, right)]
+        assert curves[0] == [[[1, 0.2], [2, 0.8], [3, 0.6]], [[1, 0.5]]]
+        assert curves[1] == [[[1, 1.8], [2, 1.2], [3, 1.4]], [[1, 1.5]]]
+        assert (left.get_xlabel(), left.get_ylabel(), left.get_ylim()) == ("epoch", "validation mIoU", (0, 1))
+        assert (right.get_xlabel(), right.get_ylabel(), right.get_ylim()[0]) == ("epoch", "training loss", 0)
+        names = [text.get_text() for text in left.get_legend().get_texts()]
+        assert names == [f"{runs[0]} (0.8000)", f"{runs[1]} (0.5000)"]
+
+    def test_a_run_has_a_colour_of_its_own_in_both_halves_of_the_picture(self, file, figures):
+        image = read_image(file)
+        half = image.shape[1] // 2
+        (figure,) = figures
+        colors = [[line.get_color() for line in axes.lines] for axes in figure.axes]
+        assert colors[0] == colors[1]
+        assert len(set(colors[0])) == 2
+        for color in colors[0]:
+            rgb = [round(255 * part) for part in to_rgb(color)]
+            for part in (image[:, :half], image[:, half:]):  # the legend is in the left one: the right one has curves
+                assert (part == rgb).all(axis=2).sum() >= 4, f"no {color}"
 
 
 def test_the_table_needs_no_torch(runs):

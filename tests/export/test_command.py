@@ -1,14 +1,16 @@
 """`cook-export` from a run to a file, or to an error and no file."""
 
 import json
+import sys
 from dataclasses import replace
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 
-from cookseg.export import convert, graph, quantize
+from cookseg.export import convert, graph, pipeline, targets
 from cookseg.export.cli import main
 from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.model.engine import OnnxEngine
@@ -18,15 +20,37 @@ from cookseg.training import checkpoint
 from cookseg.training.trainer import TorchEngine
 
 
+@pytest.fixture(scope="module")
+def conversions():
+    return {}
+
+
+@pytest.fixture
+def quick(trained, monkeypatch, conversions):
+    """Have cook-export convert the one run once, and take all its graphs for equally fast: both take most of its time.
+
+    The fixture `exported` has done both.
+    """
+
+    def convert_once(*arguments, to_onnx=convert.to_onnx):
+        if not conversions:
+            conversions["raw"] = to_onnx(*arguments)
+        copy = onnx.ModelProto()
+        copy.CopyFrom(conversions["raw"])
+        return copy
+
+    monkeypatch.setattr(convert, "to_onnx", convert_once)
+    monkeypatch.setattr(pipeline, "median_latency", lambda models, device: dict.fromkeys(models, 0.001))
+
+
 @pytest.mark.integration
+@pytest.mark.usefixtures("quick")
 class TestCommand:
     def export(self, *arguments):
         return CliRunner().invoke(main, [*map(str, arguments)])
 
-    def test_json_tells_all_that_was_checked(self, trained, tmp_path):
-        result = self.export(trained.run, "-o", tmp_path / "m.onnx", "--json")
-        assert result.exit_code == 0, result.stderr
-        report = json.loads(result.stdout)
+    def test_json_tells_all_that_was_checked(self, exported):
+        report = json.loads(exported.output)
         stages = {row["stage"] for row in report["comparisons"]}
         assert stages == {s + o for s in ("raw", "simplified", "file") for o in ("", ", unoptimised")}
         assert report["mean_iou"]["file"] == pytest.approx(report["mean_iou"]["torch"], abs=1e-3)
@@ -65,8 +89,12 @@ class TestCommand:
         assert list(tmp_path.iterdir()) == []
 
     def test_auto_takes_the_fastest_that_passes(self, trained, tmp_path, monkeypatch):
-        native = quantize.native_target()
-        monkeypatch.setitem(quantize.TARGETS, native, replace(quantize.TARGETS[native], half=True))
+        milliseconds = {"raw": 5, "simplified": 4, "fp16": 2, "int8": 3}
+        monkeypatch.setattr(
+            pipeline, "median_latency", lambda models, device: {name: milliseconds[name] / 1000 for name in models}
+        )
+        native = targets.native_target()
+        monkeypatch.setitem(targets.TARGETS, native, replace(targets.TARGETS[native], half=True))
         arguments = (trained.run, "-o", tmp_path / "m.onnx", "--precision", "auto", "--json", "--max-drop")
         report = json.loads(self.export(*arguments, "100").stdout)
         speeds = {
@@ -74,7 +102,7 @@ class TestCommand:
             "fp16": report["graphs"]["fp16"],
             "int8": report["graphs"]["int8"],
         }
-        assert report["precision"] == min(speeds, key=lambda name: speeds[name]["milliseconds"])
+        assert report["precision"] == min(speeds, key=lambda name: speeds[name]["milliseconds"]) == "fp16"
         assert report["int8"]["in_float"] == []
         refused = self.export(*arguments, "-100")
         assert json.loads(refused.stdout)["precision"] == "fp32"
@@ -102,7 +130,7 @@ class TestCommand:
         engine = OnnxEngine(path, "cpu")
         assert engine.contract.provenance["export"]["precision"] == "int8"
         assert engine.contract.provenance["export"]["target"] == "x86"
-        assert min(outcome.agreement for outcome in selftest(engine)) == 1
+        assert selftest(engine).agreement == 1
         text, page = path.with_suffix(".card.md").read_text(), path.with_suffix(".card.html").read_text()
         assert "Licence: <CC0>." in text
         assert "Licence: &lt;CC0&gt;." in page
@@ -121,6 +149,35 @@ class TestCommand:
         result = self.export(trained.run, "-o", tmp_path / "m.onnx", "--outputs", "classes,depth")
         assert result.exit_code == 2
         assert "'depth' is not among" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--min-ort", "1.2"], "Error: --min-ort 1.2: name a release of onnxruntime from 1.14 on"),
+            (
+                ["--precision", "auto", "--target", "arm"],
+                "--precision auto chooses by latency, and this",
+            ),
+        ],
+    )
+    def test_errors_name_what_was_typed(self, trained, tmp_path, monkeypatch, options, said):
+        monkeypatch.setattr(targets, "native_target", lambda: "x86")
+        result = self.export(trained.run, "-o", tmp_path / "m.onnx", *options)
+        assert result.exit_code in {1, 4}
+        assert said in result.stderr
+
+    def test_where_int8_does_not_hold_the_remedy_is_what_one_types(self, trained, tmp_path):
+        result = self.export(trained.run, "-o", tmp_path / "m.onnx", "--precision", "int8", "--max-drop", "-100")
+        assert result.exit_code == 3
+        assert "with cook-train --qat, or export with --precision fp32" in result.stderr
+
+    def test_the_text_shows_every_table_and_what_to_do_next(self, trained, tmp_path):
+        result = self.export(trained.run, "-o", tmp_path / "m.onnx")
+        assert result.exit_code == 0, result.stderr
+        for title in ("Graphs", "Against torch", "IoU on the validation set"):
+            assert f"{title}\n" in result.stdout
+        assert f"all checks passed: {tmp_path / 'm.onnx'} (fp32," in result.stdout
+        assert f"next: cook-infer masks FRAMES -m {tmp_path / 'm.onnx'} -o test_inf_masks" in result.stdout
 
     def test_an_earlier_model_survives_a_failed_check(self, trained, tmp_path):
         (tmp_path / "m.onnx").write_bytes(b"earlier")
@@ -142,7 +199,8 @@ class TestCommand:
         assert result.exit_code == 0, result.stderr
 
     def test_without_a_simplifier_the_unsimplified_graph_is_kept_with_a_warning(self, trained, tmp_path, monkeypatch):
-        monkeypatch.setattr(convert, "_SIMPLIFIER", "raise SystemExit('broken')")
+        broken = (sys.executable, "-c", "raise SystemExit('broken')")
+        monkeypatch.setattr(convert, "_SIMPLIFIER", broken)
         result = self.export(trained.run, "-o", tmp_path / "model.onnx", "--json")
         assert result.exit_code == 0, result.stderr
         assert "warning: onnxsim failed: broken; the graph stays as it is" in result.stderr

@@ -6,7 +6,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from cookseg.export import calibration, check, config, pipeline, quantize
+from cookseg.export import calibration, check, config, quantize, targets
 from cookseg.runtime.errors import CheckFailedError, DeviceError
 from cookseg.runtime.model.contract import Preprocessing
 from cookseg.runtime.scoring.dataset import Pair
@@ -16,16 +16,14 @@ from cookseg.runtime.scoring.metrics import ConfusionMatrix
 @pytest.fixture(scope="module")
 def quantizer(simplified, inputs):
     frames = np.concatenate([inputs["validation frames"], inputs["noise, batch of 4"]])
-    return quantize.Quantizer(simplified, frames, quantize.TARGETS["x86"])
+    return quantize.Quantizer(simplified, frames, targets.TARGETS["x86"])
 
 
 class TestPrecision:
-    @pytest.mark.parametrize("target", quantize.TARGETS)
+    @pytest.mark.parametrize("target", targets.TARGETS)
     def test_int8_computes_in_int8_and_stays_near(self, simplified, inputs, network, target):
         frames = inputs["noise, batch of 4"]
-        result = quantize.to_int8(
-            quantize.Quantizer(simplified, frames, quantize.TARGETS[target]), "auto", lambda _: []
-        )
+        result = quantize.to_int8(quantize.Quantizer(simplified, frames, targets.TARGETS[target]), "auto", lambda _: [])
         assert result.errors.keys() == quantize.METHODS.keys()
         assert result.errors[result.method] == min(result.errors.values())
         (row, *_) = check.compare(network, "int8", result.model, {"noise": frames}, None)
@@ -58,7 +56,7 @@ class TestPrecision:
         assert result.in_float == tuple(order[:wanted])
 
     def test_where_half_in_float_is_not_enough_the_remedy_is_named(self, quantizer):
-        with pytest.raises(CheckFailedError, match=r"(?s)in float either.*food loses.*--qat"):
+        with pytest.raises(CheckFailedError, match=r"(?s)in float either.*food loses.*`qat=True`.*`precision='fp32'`"):
             quantize.to_int8(quantizer, "minmax", lambda _: ["food loses 3 points"])
 
     def test_float16_is_smaller_and_near(self, simplified, network, inputs):
@@ -78,9 +76,9 @@ class TestPrecision:
         assert not check.drop_faults(after, before, ["a", "b"], 0.005)
 
     def test_auto_for_another_machine_is_refused(self, monkeypatch):
-        monkeypatch.setattr(quantize, "native_target", lambda: "x86")
-        with pytest.raises(DeviceError, match="not of --target arm"):
-            pipeline._target(config.Settings(precision="auto", target="arm"))
+        monkeypatch.setattr(targets, "native_target", lambda: "x86")
+        with pytest.raises(DeviceError, match=r"`precision='auto'` .* not of `target='arm'`"):
+            targets.find(config.Settings(precision="auto", target="arm"))
 
 
 def test_calibration_frames_are_of_all_sessions_and_all_light(tmp_path):

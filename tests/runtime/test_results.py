@@ -38,6 +38,7 @@ def test_markdown_has_every_cell_and_escapes_bars():
         "n/a: no pixel",
         "- size: 1 MB\n- note: line one line two",
     ]
+    assert as_markdown([Table(["a", "max |b|"])]).splitlines()[0] == "| a | max \\|b\\| |"
 
 
 def test_html_escapes_what_files_and_people_are_called():

@@ -1,9 +1,15 @@
-"""A short training on noise, the same in one process or in several.
+"""A short training on noise, the same in one process or in several, and processes as torchrun starts them.
 
-`torchrun --nproc-per-node 2 tests/processes.py FILE` keeps what `train` gives, as the first process has it, in a file.
+`python tests/training/processes.py noise 3 FILE MODE...` keeps what `train` gives for each mode, as the first of three
+processes has it, in a file. `... processes.py cook-train 3 ARGUMENT...` runs the command in each of three processes.
+They are forks of one that has imported torch: torchrun itself, which imports it once more in every process, is slow.
+`torchrun --nproc-per-node 2 tests/training/processes.py patient ARGUMENT...` runs the command until SIGTERM comes.
 """
 
+import os
+import signal
 import sys
+import traceback
 from dataclasses import asdict, replace
 from pathlib import Path
 from unittest import mock
@@ -11,9 +17,11 @@ from unittest import mock
 import numpy as np
 import torch
 
+from cookseg.evaluation import Run
 from cookseg.runtime.model.contract import COOKING, IGNORE, Contract, Preprocessing
 from cookseg.runtime.scoring.dataset import Sample
 from cookseg.training import distributed
+from cookseg.training.cli import main
 from cookseg.training.config import TrainConfig
 from cookseg.training.distillation import Teacher
 from cookseg.training.models import PRESETS, Preset
@@ -63,17 +71,73 @@ def train(folder, mode=""):
         return True
 
     trainer.optimizers[0].register_step_pre_hook(keep_gradients)
-    trainer.fit(folder, 0, report)
+    trainer.fit(Run(folder), 0, report)
     pace = {"images_per_s", "waiting"}
     history = [{name: row[name] for name in row.keys() - pace} for row in trainer.progress.history]
     return {"losses": losses, "gradients": gradients, "statistics": statistics, "history": history}
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    target = Path(sys.argv[1])
+def launch(count, work):
+    """Call a function in several processes, in the environment that torchrun gives them; return their exit codes."""
+    store = torch.distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    shared = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    children = []
+    for rank in range(count):
+        children.append(os.fork())
+        if children[-1]:
+            continue
+        code = 1
+        try:
+            own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
+            os.environ.update(shared | {name: str(value) for name, value in own.items()})
+            work()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        except BaseException:  # noqa: BLE001 - of a process of its own
+            traceback.print_exc()
+        finally:
+            distributed.end(code)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def keep(file, modes):
+    """Train for each mode and keep what the first process found."""
+    found = {}
     with distributed.process_group("cpu") as rank:
-        result = train(target.parent, *sys.argv[2:])
+        for mode in modes:
+            folder = file.parent / f"run {mode}"
+            if rank == 0:
+                folder.mkdir()
+            found[mode] = train(folder, mode)
         if rank == 0:
-            torch.save(result, target)
-    distributed.end(0)
+            torch.save(found, file)
+
+
+def wait_for_sigterm(steps):
+    """Have the first process, and so all, wait for SIGTERM after so many steps: it can come neither early nor late."""
+    step, calls = Trainer.step, iter(range(steps))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def patient(*arguments):
+        if next(calls, None) is None:
+            signal.sigwait({signal.SIGTERM})
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+            signal.raise_signal(signal.SIGTERM)  # to the handler
+        return step(*arguments)
+
+    Trainer.step = patient
+
+
+if __name__ == "__main__":
+    what, *arguments = sys.argv[1:]
+    if what == "patient":
+        if os.environ["RANK"] == "0":
+            wait_for_sigterm(steps=4)
+        main(arguments)
+    count, *arguments = arguments
+    if what == "noise":
+        codes = launch(int(count), lambda: keep(Path(arguments[0]), arguments[1:]))
+    else:
+        codes = launch(int(count), lambda: main(arguments))
+    sys.exit(max(map(abs, codes)))

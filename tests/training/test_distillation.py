@@ -1,4 +1,4 @@
-"""A network that learns the answers of another one: the loss, what a teacher must have, and runs with one."""
+"""A network that learns the predictions of another one: the loss, what a teacher must have, and runs with one."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.model.contract import COOKING, IGNORE, Contract, Preprocessing
 from cookseg.runtime.scoring.dataset import Sample
-from cookseg.training import checkpoint, runs
+from cookseg.training import checkpoint, cli
 from cookseg.training.augment import AugmentConfig
 from cookseg.training.cli import main
 from cookseg.training.config import TrainConfig
@@ -47,7 +47,7 @@ def kept(tmp_path):
 
 
 class TestDivergence:
-    def test_it_is_the_cross_entropy_by_the_answers_probabilities(self):
+    def test_it_is_the_cross_entropy_against_the_teachers_probabilities(self):
         logits, answer = torch.randn(2, 2, 3, 5, 7)
         expected = -(answer.softmax(1) * logits.log_softmax(1)).sum(1).mean()
         torch.testing.assert_close(divergence(logits, answer), expected)
@@ -66,7 +66,7 @@ class TestDivergence:
 
 
 class TestTeacher:
-    def test_it_answers_as_its_network_does_in_evaluation(self, kept):
+    def test_it_predicts_as_its_network_does_in_evaluation(self, kept):
         path = kept(CONTRACT)
         teacher, batch = Teacher.load(path, CONTRACT), torch.from_numpy(frames())
         with torch.inference_mode():
@@ -87,7 +87,9 @@ class TestTeacher:
     def test_another_class_is_refused(self, kept):
         table = replace(COOKING, names=(*COOKING.names[:2], "lid"))
         path = kept(Contract(table, SPEC))
-        with pytest.raises(InputError, match=r"teacher\.pt: it cannot teach: .* lid, .* food; choose another"):
+        with pytest.raises(
+            InputError, match=r"teacher\.pt: it cannot teach: .* lid, .* food; choose another `teacher`"
+        ):
             Teacher.load(path, CONTRACT)
 
     @pytest.mark.parametrize(
@@ -98,7 +100,9 @@ class TestTeacher:
         ],
     )
     def test_another_shape_of_frames_is_refused(self, kept, its, ours):
-        with pytest.raises(InputError, match=rf"it sees frames as --imgsz {its.width}x32 --resize {its.resize}"):
+        with pytest.raises(
+            InputError, match=rf"it sees frames of {its.width}x32 with `preprocessing.resize='{its.resize}'`"
+        ):
             Teacher.load(kept(Contract(COOKING, its)), Contract(COOKING, ours))
 
     def test_letterboxed_frames_of_another_size_will_do(self, kept):
@@ -149,7 +153,7 @@ class TestCommand:
         alone = self.train(scenes, tmp_path / "alone", *options)
         whole = self.train(scenes, tmp_path / "whole", *options, "--teacher", original)
         with monkeypatch.context() as patched:
-            patched.setattr(runs, "_signals", lambda: nullcontext([signal.SIGTERM]))  # after the first step
+            patched.setattr(cli, "_signals", lambda: nullcontext([signal.SIGTERM]))  # after the first step
             stopped = self.train(scenes, tmp_path / "parts", *options, "--teacher", original)
         assert stopped["run"]["progress"]["step"] == 1
         shutil.rmtree(original)

@@ -11,21 +11,32 @@ from pathlib import Path
 import processes
 import pytest
 import torch
+from click.testing import CliRunner
 
 from cookseg.training import checkpoint
+from cookseg.training.cli import main
 
 pytestmark = pytest.mark.integration
 
 
-def torchrun(count, *arguments, **options):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", count, *arguments]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, env=environment, **options)
+OPTIONS = ("--imgsz", 32, "--precision", "float32", "--no-check")
 
 
-def cook_train(count, data, run, *options):
-    fixed = () if "--resume" in options else ("--imgsz", 32, "--precision", "float32", "--no-check")
-    return torchrun(count, "-m", "cookseg.training", data, "-o", run, *fixed, *options)
+def start(*arguments):
+    return subprocess.Popen([sys.executable, *map(str, arguments)], stderr=subprocess.PIPE, text=True)
+
+
+def torchrun(program, data, run, *options):
+    """Start cook-train in two processes as users do."""
+    command = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, *program)
+    return start(*command, data, "-o", run, *OPTIONS, *options)
+
+
+def cook_train(data, run, *options):
+    """Run cook-train in this process."""
+    done = CliRunner().invoke(main, [*map(str, [data, "-o", run, *options])])
+    assert done.exit_code == 0, done.stderr
+    return done.stderr
 
 
 def finish(process, code=0):
@@ -43,15 +54,21 @@ def curve(run):
     return [float(row["train_loss"]) for row in csv.DictReader((run / "metrics.csv").read_text().splitlines())]
 
 
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """What trainings in two and in three processes found, by their number and mode."""
+    found = {}
+    for count, modes in ((2, ("", "qat")), (3, ("", "teacher"))):
+        file = tmp_path_factory.mktemp("several") / "found.pt"
+        finish(start(processes.__file__, "noise", count, file, *modes))
+        found |= {(count, mode): value for mode, value in torch.load(file).items()}
+    return found
+
+
 @pytest.mark.parametrize(("count", "mode"), [(2, ""), (3, ""), (2, "qat"), (3, "teacher")])
-def test_several_processes_train_as_one_does(tmp_path, count, mode):
+def test_several_processes_train_as_one_does(tmp_path, several, count, mode):
     """Shares are unequal, classes and pixels without truth unevenly spread: five frames over two or three processes."""
-    torch.set_num_threads(1)
-    (tmp_path / "one").mkdir()
-    one = processes.train(tmp_path / "one", mode)
-    file = tmp_path / "several.pt"
-    finish(torchrun(count, processes.__file__, file, mode))
-    several = torch.load(file)
+    one, several = processes.train(tmp_path, mode), several[count, mode]
     # sums in another order; a process's own batch norms, loss or gradients are wrong in the second digit
     for a, b in zip(one["gradients"], several["gradients"], strict=True):
         assert (a - b).norm() <= 1e-5 * a.norm()
@@ -63,22 +80,21 @@ def test_several_processes_train_as_one_does(tmp_path, count, mode):
 
 
 def test_a_run_resumes_with_another_number_of_processes(scenes, tmp_path):
-    options = ["--epochs", 60, "--batch", 4, "--lr", 0.0005]
+    options = ("--epochs", 20, "--batch", 4, "--lr", 0.0005)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    finish(cook_train(1, scenes, whole, *options))
-    process = cook_train(2, scenes, parts, *options)
+    cook_train(scenes, whole, *OPTIONS, *options)
+    process = torchrun((processes.__file__, "patient"), scenes, parts, *options)
     wait_for(parts / "metrics.csv", process)
     process.send_signal(signal.SIGTERM)
     assert "stopped by SIGTERM" in finish(process, code=1)
     stopped = checkpoint.load(parts / "last.pt")["run"]["progress"]["step"]
-    assert 0 < stopped < 120
-    errors = finish(cook_train(1, scenes, parts, "--resume"))
-    assert "Error" not in errors
+    assert 0 < stopped <= 5
+    assert "Error" not in cook_train(scenes, parts, "--resume")
     assert curve(parts) == pytest.approx(curve(whole), rel=0.05)
 
 
 def test_the_death_of_one_process_ends_the_run_with_a_message(scenes, tmp_path):
-    process = cook_train(2, scenes, tmp_path / "run", "--epochs", 1000)
+    process = torchrun(("-m", "cookseg.training"), scenes, tmp_path / "run", "--epochs", 1000)
     wait_for(tmp_path / "run/metrics.csv", process)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[1]), signal.SIGKILL)
@@ -88,6 +104,7 @@ def test_the_death_of_one_process_ends_the_run_with_a_message(scenes, tmp_path):
 
 
 def test_a_batch_smaller_than_the_processes_is_refused(scenes, tmp_path):
-    errors = finish(cook_train(3, scenes, tmp_path / "run", "--batch", 2), code=1)
-    assert "--batch is 2: give each of the 3 processes a frame" in errors
+    command = (processes.__file__, "cook-train", 3, scenes, "-o", tmp_path / "run", *OPTIONS, "--batch", 2)
+    errors = finish(start(*command), code=1)
+    assert "--batch 2: give each of the 3 processes a frame" in errors
     assert not (tmp_path / "run").exists()

@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
-import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from processes import CONFIG, noise
 
 from cookseg.runtime.errors import CooksegError
+from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.model.contract import COOKING, Contract
 from cookseg.training.cli import main
 from cookseg.training.lr_range import HIGHEST, LOWEST, STEPS, range_test, suggest
@@ -58,13 +60,23 @@ class TestRangeTest:
 
 @pytest.mark.integration
 class TestCommand:
-    def test_it_leaves_a_plot_and_no_run(self, scenes, tmp_path, monkeypatch):
+    def test_it_leaves_a_plot_and_no_run(self, scenes, tmp_path, monkeypatch, figures):
         monkeypatch.chdir(tmp_path)
         options = ["--imgsz", "32", "--no-check", "--find-lr", "lr.png", "--json"]
         result = CliRunner().invoke(main, [str(scenes), *options])
         assert result.exit_code == 0, result.stderr
-        assert 1e-5 < json.loads(result.stdout)["lr"] < 0.1
-        assert cv2.imread("lr.png") is not None
+        rate = json.loads(result.stdout)["lr"]
+        assert 1e-5 < rate < 0.1
+        (figure,) = figures
+        (axes,) = figure.axes
+        losses, means, suggestion = axes.lines
+        assert list(suggestion.get_xdata()) == [rate, rate]
+        assert list(losses.get_xdata()) == list(means.get_xdata())
+        assert losses.get_xdata()[0] == pytest.approx(LOWEST)
+        assert np.diff(np.log(means.get_xdata())).min() > 0
+        assert np.std(means.get_ydata()) < np.std(losses.get_ydata())  # smoother
+        assert (axes.get_xscale(), axes.get_xlabel(), axes.get_ylabel()) == ("log", "learning rate", "loss")
+        assert (read_image(Path("lr.png")) == (31, 119, 180)).all(axis=2).any()
         assert [path.name for path in tmp_path.iterdir()] == ["lr.png"]
 
     def test_without_it_a_run_needs_a_folder(self, scenes):

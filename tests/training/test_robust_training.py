@@ -1,91 +1,76 @@
 """Runs that are killed, disks that are full, and sets with little in them."""
 
-import random
+import json
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import cv2
+import kills
 import pytest
 import torch
 from click.testing import CliRunner
 
-from cookseg.training import checkpoint, runs
+from cookseg.training import checkpoint, cli, trainer
 from cookseg.training.cli import main
 
 pytestmark = pytest.mark.integration
 
-# every validation is followed by a checkpoint, instead of one in 15 seconds
-EAGER = (
-    "import torch; torch.set_num_threads(1); from cookseg.training import trainer; trainer.SECONDS_BETWEEN_SAVES = 0;"
-    " from cookseg.training.cli import main; main()"
-)
-OPTIONS = ["--imgsz", "32", "--epochs", "80", "--batch", "4", "--model", "edge-s", "--patience", "0", "--no-check"]
-
-
-def start(data, run, *arguments, **options):
-    command = [sys.executable, "-c", EAGER, data, "-o", run, *arguments]
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*map(str, command)], text=True, **pipes, **options)
-
-
-def complete(process):
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+OPTIONS = ["--imgsz", "32", "--epochs", "6", "--batch", "4", "--model", "edge-s", "--patience", "0", "--no-check"]
 
 
 def test_a_run_killed_at_any_moment_ends_with_the_weights_of_one_that_was_not(scenes, tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    complete(start(scenes, whole, *OPTIONS))
-    arguments, steps = OPTIONS, []
-    for _ in range(3):
-        process = start(scenes, killed, *arguments)
-        before = (killed / "last.pt").stat().st_mtime_ns if (killed / "last.pt").exists() else 0
-        while process.poll() is None:
-            if (killed / "last.pt").exists() and (killed / "last.pt").stat().st_mtime_ns > before:
-                time.sleep(random.uniform(0, 0.1))
-                break
-            time.sleep(0.01)
-        process.kill()
-        process.communicate()
-        arguments = ["--resume"]
-        steps.append(checkpoint.load(killed / "last.pt")["run"]["progress"]["step"])
-    assert 0 < steps[0] < steps[-1] < 160, f"the kills came too late to show anything: {steps}"
-    (killed / ".0123456789abcdef.tmp").write_bytes(b"half a checkpoint")
-    complete(start(scenes, killed, "--resume"))
-    first, second = (checkpoint.load(run / "last.pt") for run in (whole, killed))
-    assert first["run"]["progress"]["step"] == second["run"]["progress"]["step"] == 160
+    """Two steps an epoch, a checkpoint after each: before the fourth step, in the third checkpoint, after the next."""
+    command = [sys.executable, kills.__file__, scenes, tmp_path, *OPTIONS]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    left = json.loads(done.stdout)
+    assert [code for code, *_ in left] == [-signal.SIGKILL] * 3
+    assert [step for _, step, _ in left] == [2, 4, 6]
+    assert [files for *_, files in left] == [0, 1, 0]  # half a checkpoint, which the next attempt removes
+    first, second = (checkpoint.load(tmp_path / run / "last.pt") for run in ("whole", "killed"))
+    assert first["run"]["progress"]["step"] == second["run"]["progress"]["step"] == 12
     for name in first["weights"]:
         assert torch.equal(first["weights"][name], second["weights"][name]), name
-    best = [checkpoint.load(run / "best.pt")["weights"] for run in (whole, killed)]
+    best = [checkpoint.load(tmp_path / run / "best.pt")["weights"] for run in ("whole", "killed")]
     assert all(torch.equal(best[0][name], best[1][name]) for name in best[0])
-    assert not list(killed.glob(".*"))
+    assert not list((tmp_path / "killed").glob(".*"))
+
+
+@contextmanager
+def full_disk(limit):
+    """Limit the size of any file that this process writes, as a disk with that much room left does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_is_an_error_and_the_last_checkpoint_still_resumes(scenes, tmp_path, monkeypatch):
+    def train(*arguments):
+        return CliRunner().invoke(main, [str(scenes), "-o", str(run), *arguments])
+
+    monkeypatch.setattr(trainer, "SECONDS_BETWEEN_SAVES", 0)
     run = tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr(runs, "_signals", lambda: nullcontext([signal.SIGTERM]))  # after the first step
-        stopped = CliRunner().invoke(main, [str(scenes), "-o", str(run), *OPTIONS])
+        patched.setattr(cli, "_signals", lambda: nullcontext([signal.SIGTERM]))  # after the first step
+        stopped = train(*OPTIONS)
     assert stopped.exit_code == 128 + signal.SIGTERM, stopped.stderr
     before = (run / "last.pt").read_bytes()
-    limit = len(before) // 2  # of the size of any file: what a disk with that much room left does to a checkpoint
-
-    def full():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    process = start(scenes, run, "--resume", preexec_fn=full)
-    _, errors = process.communicate()
-    assert process.returncode == 1
-    assert "cannot be written: File too large; check that" in errors
-    assert "Traceback" not in errors
+    with full_disk(len(before) // 2):
+        failed = train("--resume")
+    assert failed.exit_code == 1
+    assert "cannot be written: File too large; check that" in failed.stderr
+    assert "Traceback" not in failed.stderr
     assert (run / "last.pt").read_bytes() == before
     assert not list(run.glob(".*"))
-    complete(start(scenes, run, "--resume"))
+    resumed = train("--resume")
+    assert resumed.exit_code == 0, resumed.stderr
 
 
 class TestPoorSets:

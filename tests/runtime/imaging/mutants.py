@@ -17,7 +17,7 @@ from PIL import Image
 from test_images import FILES, SCENE, encoded
 
 from cookseg.runtime.errors import ImageError, MaskError
-from cookseg.runtime.imaging import containers, tiff
+from cookseg.runtime.imaging import containers, jpeg, tiff
 from cookseg.runtime.imaging.images import decode_image, read_mask_image
 from cookseg.runtime.imaging.limits import check_size
 from cookseg.runtime.imaging.preprocess import decode_frame
@@ -128,7 +128,7 @@ def attempt(data, path):
         checked.append(height * width)
         check_size(height, width, bytes_per_pixel)
 
-    containers.check_size = tiff.check_size = recorded
+    containers.check_size = jpeg.check_size = tiff.check_size = recorded
     path.write_bytes(data)
     for indices in (False, True):
         try:

@@ -29,6 +29,8 @@ from cookseg.runtime.imaging import images
 from cookseg.runtime.imaging.containers import check_png
 from cookseg.runtime.imaging.images import decode_image, read_image, read_mask_image
 from cookseg.runtime.imaging.limits import MAX_BYTES, MAX_PARTS, MAX_PIXELS
+from cookseg.runtime.imaging.preprocess import decode_frame
+from cookseg.runtime.model.contract import Preprocessing
 
 GOLDEN = Path(__file__).parents[2] / "appliance/golden"
 
@@ -374,3 +376,10 @@ def test_the_command_writes_one_line_for_each(tmp_path):
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+
+
+@pytest.mark.parametrize("resize", ["stretch", "letterbox"])
+@pytest.mark.parametrize(("width", "height"), [(0, 0), (0, 8), (8, 0)])
+def test_a_jpeg_without_a_pixel_is_refused_for_a_network_too(width, height, resize):
+    with pytest.raises(ImageError, match=r"a\.jpg cannot be decoded"):
+        decode_frame(jpeg(width, height), "a.jpg", Preprocessing(resize=resize))

@@ -219,7 +219,7 @@ def test_jpeg_that_ends_early_is_refused(kind, share, orientation):
     start = data.rindex(b"\xff\xda")
     decode_image(data, kind)
     lost = data[: start + int((len(data) - start) * share)] + b"\xff\xd9"
-    with pytest.raises(ImageError, match=r"ends before the picture does.*again"):
+    with pytest.raises(ImageError, match=r"ends before the image does.*again"):
         decode_image(lost, kind)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cookseg.runtime.errors import MaskError
-from cookseg.runtime.imaging.masks import colorize, from_colors, overlay, read_mask
+from cookseg.runtime.imaging.masks import colorize, from_colors, overlay, packed, read_mask, unpacked
 from cookseg.runtime.model.contract import COOKING, IGNORE, ClassTable
 
 RED, GREEN, BLUE = COOKING.colors
@@ -106,12 +106,12 @@ def test_a_void_that_nobody_named_is_no_class():
 
 
 def test_grey_mask_of_indices_is_not_taken_for_colours(tmp_path):
-    with pytest.raises(MaskError, match=r"m\.png: this mask is grey \(values 0, 1, 2\).*--mask-format index"):
+    with pytest.raises(MaskError, match=r"m\.png: this mask is grey \(values 0, 1, 2\).*`mask_format='index'`"):
         read_mask(write(tmp_path / "m.png", pan(24, 32)), COOKING)
 
 
 def test_black_and_white_masks_need_only_a_table_of_black_and_white(tmp_path):
-    """Else 0/255 files are sent to --mask-format index, where 255 is ignored and all food is lost."""
+    """Else 0/255 files are sent to `mask_format='index'`, where 255 is ignored and all food is lost."""
     truth = pan(24, 32) % 2
     class_map, off = read_mask(write(tmp_path / "m.png", truth * np.uint8(255)), BINARY)
     np.testing.assert_array_equal(class_map, truth)
@@ -158,7 +158,7 @@ def test_index_masks_of_one_bit(tmp_path):
 
 
 def test_colour_mask_is_not_taken_for_indices(tmp_path):
-    with pytest.raises(MaskError, match=r"m\.png.*--mask-format color"):
+    with pytest.raises(MaskError, match=r"m\.png.*`mask_format='color'`"):
         read_mask(write(tmp_path / "m.png", paint(pan(24, 32))), COOKING, "index")
 
 
@@ -225,3 +225,10 @@ def test_overlay_blends_the_colours_over_the_frame(opacity):
     assert blended.dtype == np.uint8
     assert np.abs(blended - expected).max() <= 0.5 + 1e-9
     np.testing.assert_array_equal(frame, before)
+
+
+def test_packed_colours_are_apart_and_come_back():
+    rng = np.random.default_rng(0)
+    colors = np.unique(rng.integers(0, 256, (5000, 3), np.uint8), axis=0).reshape(-1, 1, 3)
+    assert len(np.unique(packed(colors))) == len(colors)
+    np.testing.assert_array_equal(unpacked(packed(colors)), colors)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutants import SEEDS, attempt, mutant, with_right_checksums
 
-from cookseg.runtime.imaging import containers, tiff
+from cookseg.runtime.imaging import containers, jpeg, tiff
 from cookseg.runtime.imaging.images import decode_image, read_image
 from cookseg.runtime.terminal.cli import main as cook_infer
 
@@ -54,8 +54,8 @@ fuzz = settings(deadline=None, suppress_health_check=list(HealthCheck), derandom
 @pytest.fixture
 def unpatched(monkeypatch):
     """Let `attempt` watch the checks of size, but only within a test."""
-    monkeypatch.setattr(containers, "check_size", containers.check_size)
-    monkeypatch.setattr(tiff, "check_size", tiff.check_size)
+    for module in (containers, jpeg, tiff):
+        monkeypatch.setattr(module, "check_size", module.check_size)
 
 
 @settings(fuzz, max_examples=MUTANTS)

@@ -89,7 +89,7 @@ def test_a_truncated_jpeg_is_refused_small_as_it_is_whole():
         with pytest.raises(ImageError, match=r"^cut\.jpg "):
             decode_frame(data[:length], "cut.jpg", SPEC)
     ends_early = data[: len(data) // 2] + b"\xff\xd9"  # its picture ends half-way down, with an end marker
-    with pytest.raises(ImageError, match="ends before the picture does"):
+    with pytest.raises(ImageError, match="ends before the image does"):
         decode_frame(ends_early, "cut.jpg", SPEC)
 
 

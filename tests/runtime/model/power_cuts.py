@@ -1,7 +1,7 @@
 """Installations and returns that are killed at every step, and what is left of them.
 
-`python tests/power_cuts.py install 500` kills that many installations, or with `rollback` that many returns, and prints
-what was found.
+`python tests/runtime/model/power_cuts.py install 500` kills that many installations, or with `rollback` that many
+returns, and prints what was found.
 """
 
 import collections
@@ -13,7 +13,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from cookseg.runtime.model import installation
@@ -38,7 +37,7 @@ def files(folder):
 
 
 def kill(action, count):
-    """Kill installations or returns: before each of their system calls in turn, then at random; check what is left."""
+    """Kill installations or returns: before each of their system calls, then at random lines; check what is left."""
     oldest, old, new = (version(number) for number in range(3))
     wanted = new if action == "install" else oldest
     found = collections.Counter()
@@ -46,16 +45,14 @@ def kill(action, count):
         folder, source = Path(name, "installed"), Path(name, "source.onnx")
         source.write_bytes(wanted)
         act = (lambda: install(source, folder, trust)) if action == "install" else (lambda: rollback(folder, trust))
-        step, longest = 1, 0.0
+        step, lines = 1, 0
         for _ in range(count):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             (folder / "model.onnx").write_bytes(old)
             (folder / "previous.onnx").write_bytes(oldest)
-            start = time.perf_counter()
-            killed = interrupted(act, step, longest)
-            if step:
-                longest = time.perf_counter() - start  # in the end, that of the one that came through
+            killed, ran = interrupted(act, step, random.randint(1, max(1, lines)))
+            lines = max(lines, ran)  # in the end, those of the one that came through
             how = ("killed at a call" if step else "killed at random") if killed else "came through"
             found[f"{how}, {look(folder, oldest, old, wanted)}"] += 1
             install(source, folder, trust)
@@ -67,20 +64,47 @@ def kill(action, count):
     return found
 
 
-def interrupted(act, step, longest):
-    """Act in a process that is killed before its nth call, or at a random moment; return whether it was."""
+def interrupted(act, step, line):
+    """Act in a process that is killed before its nth call, or from outside at its nth line.
+
+    It tells every line of Python that it runs through a pipe: the kill from outside waits for a line, not for a time.
+
+    Returns:
+        Whether it was killed, and the lines that it ran.
+    """
+    receiver, sender = os.pipe()
     child = os.fork()
     if not child:
+        code = 1
         try:
             if step:
                 die_before(step)
+            tell_lines(sender)
             act()
+            code = 0
         finally:
-            os._exit(0)
-    if not step:
-        time.sleep(random.uniform(0, longest))
-        os.kill(child, signal.SIGKILL)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+            os._exit(code)
+    os.close(sender)
+    lines = 0
+    while told := os.read(receiver, 1 if not step and lines < line else 1 << 16):
+        lines += len(told)
+        if not step and lines == line:
+            os.kill(child, signal.SIGKILL)  # it runs on until this arrives: in the middle of a system call, perhaps
+    os.close(receiver)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or status == 0, "an installation failed"
+    return os.WIFSIGNALED(status), lines
+
+
+def tell_lines(sender):
+    """Write a byte to a pipe for every line of Python that is run from now on."""
+
+    def trace(_frame, event, _argument):
+        if event == "line":
+            os.write(sender, b".")
+        return trace
+
+    sys.settrace(trace)
 
 
 def look(folder, oldest, old, wanted):

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from power_cuts import GOLDEN, files, trust, version
 
-from cookseg.runtime.errors import CheckFailedError, InputError, ModelError
+from cookseg.runtime.errors import CheckFailedError, DeviceError, InputError, ModelError
 from cookseg.runtime.files import sync_folder
 from cookseg.runtime.model import installation
 from cookseg.runtime.model.installation import install, rollback, status
@@ -48,7 +48,7 @@ class TestVersions:
         assert install(models[0], folder, trust)
         assert (folder / "model.onnx").read_bytes() == models[0].read_bytes()
         assert files(folder) == ["model.onnx"]
-        current, previous = status(folder)
+        current, previous = status(folder).current, status(folder).previous
         assert current.sha256 == digest(models[0].read_bytes())
         assert current.fault is None
         assert current.mean_iou > 0
@@ -71,11 +71,11 @@ class TestVersions:
     def test_rollback_returns_and_a_second_one_undoes_it(self, models, folder):
         install(models[0], folder, trust)
         install(models[1], folder, trust)
-        installed = status(folder)[0].installed
+        installed = status(folder).current.installed
         rollback(folder, trust)
         assert (folder / "model.onnx").read_bytes() == models[0].read_bytes()
         assert (folder / "previous.onnx").read_bytes() == models[1].read_bytes()
-        assert status(folder)[1].installed == installed
+        assert status(folder).previous.installed == installed
         rollback(folder, trust)
         assert (folder / "model.onnx").read_bytes() == models[1].read_bytes()
 
@@ -90,7 +90,7 @@ class TestVersions:
         install(models[0], folder, trust)
         install(models[1], folder, trust)
         (folder / "model.onnx").write_bytes(b"flash memory wears out")
-        assert "damaged" in status(folder)[0].fault
+        assert "damaged" in status(folder).current.fault
         assert install(models[2], folder, trust)
         assert (folder / "previous.onnx").read_bytes() == models[0].read_bytes()
         (folder / "previous.onnx").write_bytes(b"here too")
@@ -104,9 +104,9 @@ class TestVersions:
         (folder / "model.onnx").write_bytes(b"flash memory wears out")
         rollback(folder, trust)
         assert (folder / "model.onnx").read_bytes() == models[0].read_bytes()
-        assert status(folder)[1] is None
+        assert status(folder).previous is None
         shutil.copy(folder / "model.onnx", folder / "previous.onnx")  # as if the power had failed after the switch
-        assert status(folder)[1] is None
+        assert status(folder).previous is None
         with pytest.raises(InputError, match="no previous version"):
             rollback(folder, trust)
 
@@ -189,8 +189,8 @@ class TestFailure:
             patch.setattr(os, "replace", fail)
             with pytest.raises(InputError, match=r"status .* says which version runs"):
                 install(models[1], folder, trust)
-        current, previous = status(folder)
-        assert [current.sha256, previous.sha256] == [digest(models[n].read_bytes()) for n in (1, 0)]
+        found = status(folder)
+        assert [found.current.sha256, found.previous.sha256] == [digest(models[n].read_bytes()) for n in (1, 0)]
 
     @pytest.mark.parametrize("call", ["fsync", "replace"])
     @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
@@ -263,15 +263,35 @@ class TestProver:
             installation.prover("cpu", 0.999, None)(swapped(GOLDEN, tmp_path / "swapped.onnx"))
 
     def test_a_crash_is_an_error_of_the_model(self, monkeypatch):
-        monkeypatch.setattr(installation, "_SELFTEST", "import os; os.abort()")
+        monkeypatch.setattr(installation, "_PROVE", (sys.executable, "-c", "import os; os.abort()"))
         with pytest.raises(ModelError, match=r"crashed in its self-test \(signal 6\)"):
             installation.prover("cpu", 1.0, None)(GOLDEN)
 
     def test_a_hang_is_ended(self, monkeypatch):
-        monkeypatch.setattr(installation, "_SELFTEST", "import time; time.sleep(99)")
+        monkeypatch.setattr(installation, "_PROVE", (sys.executable, "-c", "import time; time.sleep(99)"))
         monkeypatch.setattr(installation, "_PATIENCE", 1)
         with pytest.raises(ModelError, match="did not end its self-test"):
             installation.prover("cpu", 1.0, None)(GOLDEN)
+
+    @pytest.mark.parametrize(
+        ("device", "key", "error", "said"),
+        [
+            ("QNNExecutionProvider", None, DeviceError, "`device='QNNExecutionProvider'` is not available"),
+            ("cpu", "no.pem", InputError, r"no\.pem: No such file"),
+        ],
+    )
+    def test_errors_keep_their_class_and_message(self, device, key, error, said):
+        with pytest.raises(error, match=said):
+            installation.prover(device, 1.0, Path(key) if key else None)(GOLDEN)
+
+    def test_it_needs_no_click(self):
+        code = (
+            "import runpy, sys; sys.modules['click'] = None; sys.argv[1:] = ['0', sys.argv[1], 'cpu', '1.0'];"
+            "runpy.run_module('cookseg.runtime.model.prove', run_name='__main__')"
+        )
+        command = [sys.executable, "-c", code, str(GOLDEN)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
     @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
     def test_memory_is_bounded(self, monkeypatch):
@@ -308,6 +328,11 @@ class TestCommands:
         assert value["previous"]["sha256"] == digest(models[0].read_bytes())
         assert self.invoke("rollback", folder).exit_code == 0
         assert digest(models[0].read_bytes())[:12] in self.invoke("status", folder).stdout.splitlines()[2]
+
+    def test_a_device_that_is_not_there_is_exit_4_and_said_as_it_was_typed(self, models, folder):
+        result = self.invoke("install", models[0], "--into", folder, "--device", "QNNExecutionProvider")
+        assert result.exit_code == 4
+        assert result.stderr.startswith("Error: --device QNNExecutionProvider is not available: onnxruntime")
 
     def test_a_wrong_model_is_exit_3_and_the_old_one_stays(self, models, folder, tmp_path):
         self.invoke("install", models[0], "--into", folder)

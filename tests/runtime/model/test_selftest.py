@@ -88,9 +88,10 @@ class TestSelftest:
         result = run(MODEL)
         assert result.exit_code == 0, result.stderr
         assert result.stdout.splitlines() == [
-            "frame 1 on cpu: 100.0000% as expected",
-            "frame 2 on cpu: 100.0000% as expected",
-            "precision: the model's own",
+            "device     cpu",
+            "precision  the model's own",
+            "frame 1    100.0000% as expected",
+            "frame 2    100.0000% as expected",
         ]
 
     def test_a_model_that_answers_otherwise_is_exit_3_with_the_difference(self, tmp_path):
@@ -144,7 +145,7 @@ class TestSelftest:
         np.testing.assert_array_equal(again.class_map, vector.class_map)
 
     def test_an_engine_tells_each_class_apart(self):
-        (first, _) = selftest(OnnxEngine(MODEL, "cpu"))
+        (first, _) = selftest(OnnxEngine(MODEL, "cpu")).outcomes
         assert first.counts.shape == (3, 3)
         assert first.agreement == 1
 
@@ -153,4 +154,4 @@ class TestSelftest:
 def test_an_exported_model_tests_itself(model):
     result = run(model)
     assert result.exit_code == 0, result.stderr
-    assert len(result.stdout.splitlines()) == 3  # two frames and the precision
+    assert len(result.stdout.splitlines()) == 4  # device, precision and two frames

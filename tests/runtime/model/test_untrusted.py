@@ -227,7 +227,7 @@ def test_odd_scores_do_not_keep_a_model_from_telling_what_it_is(tmp_path, valida
     result = CliRunner().invoke(cook_infer, ["info", str(path)])
     assert result.exit_code == 0, result.exception
     assert "stirrer" in result.stdout
-    assert "measured on its validation set" not in result.stdout
+    assert "Measured on its validation set" not in result.stdout
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x3a\x00\x3a\x00", b"\x3a\x05" * 20, b"\x0b" * 50], ids=repr)

@@ -151,7 +151,10 @@ def test_a_mask_named_only_by_its_suffix_belongs_to_no_image(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["images/a.jpg", "images/b.jpg", "masks/b.png"], r"1 images have no mask.*images/a\.jpg.*--mask.*doctor"),
+        (
+            ["images/a.jpg", "images/b.jpg", "masks/b.png"],
+            r"1 images have no mask.*images/a\.jpg.*`mask.*doctor",
+        ),
         (["images/b.jpg", "masks/b.png", "masks/c.png"], r"1 masks have no image.*masks/c\.png"),
         (["images/notes.txt", "masks/notes.txt"], r"images: no images here"),
         (["masks/a.png"], "images"),
@@ -166,7 +169,7 @@ def test_incomplete_splits_are_refused(tmp_path, files, message):
 
 def test_a_missing_mask_folder_leads_to_the_option_that_names_it(tmp_path):
     touch(tmp_path / "val", "images/a.png", "labels/a.png")
-    with pytest.raises(DatasetError, match=r"val/masks.*--masks"):
+    with pytest.raises(DatasetError, match=r"val/masks.*`masks`"):
         list_pairs(tmp_path, "val", STANDARD)
 
 

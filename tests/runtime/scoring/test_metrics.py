@@ -1,5 +1,7 @@
 """Scores against scikit-learn as an independent judge, and what is said where a score is not defined."""
 
+import csv
+import io
 import json
 
 import numpy as np
@@ -10,11 +12,13 @@ from sklearn import metrics as sk
 
 from cookseg.runtime.errors import DatasetError
 from cookseg.runtime.imaging.masks import colorize
+from cookseg.runtime.imaging.png import write_png
 from cookseg.runtime.model.contract import COOKING, IGNORE, ClassTable, Contract, Preprocessing
 from cookseg.runtime.model.segmenter import Segmenter
-from cookseg.runtime.scoring.dataset import Sample
-from cookseg.runtime.scoring.evaluation import edge_band, evaluate, require_same_classes
-from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, score_dict, score_rows
+from cookseg.runtime.results import as_text
+from cookseg.runtime.scoring.dataset import Layout, Sample
+from cookseg.runtime.scoring.evaluation import edge_band, evaluate, evaluate_set, require_same_classes
+from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, Scores, score_dict, score_rows
 
 
 @st.composite
@@ -41,7 +45,7 @@ def test_scores_are_those_of_scikit_learn(drawn, cut):
     np.testing.assert_array_equal(matrix.counts, sk.confusion_matrix(truth, predicted, labels=labels))
     assert matrix.pixel_accuracy == pytest.approx(sk.accuracy_score(truth, predicted))
     judged = sk.precision_recall_fscore_support(truth, predicted, labels=labels, zero_division=np.nan)
-    jaccard = sk.jaccard_score(truth, predicted, labels=labels, ema_decay=None, zero_division=0)
+    jaccard = sk.jaccard_score(truth, predicted, labels=labels, average=None, zero_division=0)
     for label, scores in enumerate(matrix.scores()):
         precision, recall, f1, support = (float(values[label]) for values in judged)
         assert scores.support == support
@@ -51,7 +55,7 @@ def test_scores_are_those_of_scikit_learn(drawn, cut):
         assert scores.f1 == (pytest.approx(f1) if support else None)
         assert scores.iou == (pytest.approx(jaccard[label]) if support else None)
     present = np.unique(truth)
-    assert matrix.mean_iou == pytest.approx(sk.jaccard_score(truth, predicted, labels=present, ema_decay="macro"))
+    assert matrix.mean_iou == pytest.approx(sk.jaccard_score(truth, predicted, labels=present, average="macro"))
 
 
 def test_absent_classes_have_no_score_and_take_no_part_in_the_mean():
@@ -146,3 +150,65 @@ def test_near_edges_only_pixels_near_a_change_of_class_count():
     assert near.counts.sum() == band.sum()
     assert near.counts[0, 1] == ((found != truth) & band).sum()
     assert everywhere.counts[0, 1] == (found != truth).sum() > near.counts[0, 1] + 399
+
+
+class TestSet:
+    @pytest.fixture
+    def data(self, tmp_path):
+        """Two frames in the colours of their masks; three pixels of the second mask are off."""
+        for name, off in (("a", 0), ("b", 3)):
+            truth = np.array([[1] * 32] * 16 + [[2] * 32] * 16, np.uint8)
+            for folder in ("images", "masks"):
+                (tmp_path / "test" / folder).mkdir(parents=True, exist_ok=True)
+                colors = colorize(truth, COOKING)
+                colors[0, :off] ^= 1 if folder == "masks" else 0
+                write_png(tmp_path / "test" / folder / f"{name}.png", colors)
+                truth[0] = 0  # as the model cannot know
+        return tmp_path
+
+    def test_a_split_is_read_scored_and_told_of(self, segmenter, data, capfd):
+        told = []
+
+        def progress(items, label, total):
+            for number, item in enumerate(items, 1):
+                yield item
+                told.append((label, number, total))
+
+        found = evaluate_set(segmenter, data, "test", model="ours", progress=progress)
+        assert told == [("evaluation", 1, 2), ("evaluation", 2, 2)]
+        assert (found.frames, found.off_colors, found.model) == (2, 3, "ours")
+        assert found.scores.matrix.counts.tolist() == [[0, 64, 0], [0, 960, 0], [0, 0, 1024]]
+        # near edges: the first row, all wrong, and a pixel on either side of both changes of class
+        assert found.near_edges.counts.tolist() == [[0, 64, 0], [0, 128, 0], [0, 0, 64]]
+        value = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+        assert list(value) == [
+            "model",
+            "data",
+            "split",
+            "frames",
+            "off_color_pixels",
+            "pixel_accuracy",
+            "mean_iou",
+            "classes",
+            "confusion_matrix",
+            "near_edges",
+        ]
+        text = as_text(found.tables())
+        assert "2 frames, 2,048 labelled pixels" in text
+        assert "3 mask pixels had colours" in text
+        assert "of an edge: accuracy 0.7500" in text
+        assert capfd.readouterr() == ("", "")
+
+    def test_what_does_not_fit_is_refused(self, segmenter, data):
+        with pytest.raises(DatasetError, match="`mask_suffix`"):
+            evaluate_set(segmenter, data, "test", layout=Layout(mask_suffix="_x"))
+        with pytest.raises(TypeError, match="did you mean 'layout'"):
+            evaluate_set(segmenter, data, "test", layuot=Layout())
+
+
+def test_scores_as_csv_are_those_of_the_table():
+    scores = Scores(ConfusionMatrix.of([[8, 2, 0], [0, 9, 1], [0, 0, 10]]), COOKING)
+    header, *rows = csv.reader(io.StringIO(scores.to_csv()))
+    table, counts = scores.tables()
+    assert (header, rows) == (table.header, table.rows)
+    assert counts.rows[0] == [COOKING.names[0], "8", "2", "0"]

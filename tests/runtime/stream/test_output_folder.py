@@ -19,7 +19,7 @@ from cookseg.runtime import files
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.images import read_image
 from cookseg.runtime.imaging.png import write_png
-from cookseg.runtime.stream.folders import in_one_folder
+from cookseg.runtime.stream.same_folder import SameFolder
 from cookseg.runtime.terminal.cli import main as cook_infer
 
 GOLDEN = Path(__file__).parents[2] / "appliance/golden"
@@ -142,29 +142,34 @@ def test_a_folder_that_is_taken_away_in_the_middle_is_an_error(tmp_path, right, 
         assert_whole(out, right)
 
 
-def test_results_pass_as_long_as_their_folder_stays(tmp_path):
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_that_stays_is_the_same_and_another_one_is_not(tmp_path, there):
     folder = tmp_path / "out"
-
-    def results():
-        yield 0  # failed, so there is no folder yet
-        write_png(folder / "a.png", np.zeros((2, 2), np.uint8))
-        yield 1
-        write_png(folder / "sub/b.png", np.zeros((2, 2), np.uint8))
-        yield 2
-
-    def replaced():
-        yield from results()
-        shutil.rmtree(folder)
-        write_png(folder / "c.png", np.zeros((2, 2), np.uint8))
-        yield 3
-
+    picture = np.zeros((2, 2), np.uint8)
+    if there:
+        folder.mkdir()
     descriptors = open_descriptors()
-    assert list(in_one_folder(folder, results())) == [0, 1, 2]
+    same = SameFolder(folder)
+    same.watch()
+    for name in ("a.png", "sub/b.png"):
+        write_png(folder / name, picture)
+        same.require()
     shutil.rmtree(folder)
-    seen = []
     with pytest.raises(InputError, match="out was removed or replaced"):
-        seen.extend(in_one_folder(folder, replaced()))
+        same.require()
+    write_png(folder / "c.png", picture)
+    with pytest.raises(InputError, match="out was removed or replaced"):
+        same.require()
+    same.close()
     assert open_descriptors() == descriptors
+    same.require()  # nobody watches
+
+
+def test_a_folder_that_is_removed_before_the_first_look_is_noticed(tmp_path):
+    same = SameFolder(tmp_path / "out")
+    same.watch()
+    with pytest.raises(InputError, match="out was removed or replaced"):
+        same.require()
 
 
 def test_two_processes_may_share_an_output_folder(tmp_path, right):

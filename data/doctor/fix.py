@@ -1,7 +1,7 @@
-"""A mended copy of a dataset in the standard layout, and a log of everything that is different in it.
+"""A fixed copy of a dataset in the standard layout, and a log of everything that is different in it.
 
 Colours go to the nearest class, EXIF is applied, masks are brought to their image's size where both have one shape, and
-files are plain JPEGs and PNGs. What only a person can mend is left out. Labels themselves are never touched.
+files are plain JPEGs and PNGs. What only a person can fix is left out. Labels themselves are never touched.
 """
 
 import csv
@@ -10,12 +10,12 @@ import io
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from cookseg.data.doctor.findings import is_scaled
-from cookseg.data.doctor.masks import look_at_mask
+from cookseg.data.doctor.masks import is_scaled, measure_mask
 from cookseg.data.doctor.reading import Record
 from cookseg.data.doctor.survey import Survey
 from cookseg.data.standard import require_new_set, with_ignore_color, write_classes, write_image, write_mask
@@ -23,21 +23,25 @@ from cookseg.runtime.errors import MaskError
 from cookseg.runtime.files import new_folder, write_atomically
 from cookseg.runtime.imaging.images import UInt8Array, turn
 from cookseg.runtime.imaging.masks import read_mask
+from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import IGNORE, ClassTable
+from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.stream.parallel import map_on_cores
-from cookseg.runtime.terminal import console
 
 LOG = "changes.csv"
-"""In the mended copy's folder: file, action (``changed`` or ``left out``) and details, a line for each change."""
+"""In the fixed copy's folder: file, action (``changed`` or ``left out``) and details, a line for each change."""
+
+
+Action = Literal["changed", "left out"]
 
 
 @dataclass(frozen=True)
 class Change:
-    """What became of a file: ``changed`` or ``left out``, and how or why."""
+    """A file that is different in the copy, or not in it, and how or why."""
 
     file: Path
-    action: str
+    action: Action
     details: str
 
     def to_dict(self, root: Path) -> dict[str, str]:
@@ -45,39 +49,61 @@ class Change:
         return {**vars(self), "file": self.file.relative_to(root).as_posix()}
 
 
-def mend(survey: Survey, out: Path) -> list[Change]:
-    """Write a mended copy of a dataset, with a log of what is different.
+@dataclass(frozen=True)
+class FixedCopy:
+    """A fixed copy of a dataset.
+
+    Attributes:
+        source: Folder of the dataset.
+        out: Folder of the copy.
+        changes: All that is different in it, as it is written to `LOG`.
+    """
+
+    source: Path
+    out: Path
+    changes: tuple[Change, ...]
+
+    def count(self, action: Action) -> int:
+        """Return how many changes are of a kind."""
+        return sum(change.action == action for change in self.changes)
+
+
+@checked_keywords
+def fix(survey: Survey, out: str | Path, *, progress: Progress = silent) -> FixedCopy:
+    """Write a fixed copy of a dataset, with a log of what is different.
+
+    >>> fix(survey("data/sets/mine"), "data/sets/fixed").count("left out")  # doctest: +SKIP
+    3
 
     Args:
         survey: The dataset as it was found.
         out: Folder of the copy; new, and not inside the dataset.
-
-    Returns:
-        The log, as it is written to `LOG`.
+        progress: Is told how far it is.
 
     Raises:
         InputError: The folder holds something, lies inside the dataset, or cannot be written.
     """
+    out = Path(out)
     require_new_set(out, survey.root)
     table = survey.classes
     if any(record.truth and record.truth.ignored for record in survey.records):
         table = with_ignore_color(table)
     changes = [Change(path, "left out", why) for path, why in _lost(survey)]
     lost = {change.file for change in changes}
-    whole = []
+    complete = []
     for record in survey.records:
         if {record.image, record.mask} & lost:
             halves = {path for path in (record.image, record.mask) if path} - lost
             changes += [Change(path, "left out", "its other half has the name of another file") for path in halves]
         else:
-            whole.append(record)
+            complete.append(record)
     with new_folder(out) as folder:
-        work = functools.partial(_mend, folder=folder, classes=survey.classes, table=table, layout=survey.layout)
-        with console.progress(map_on_cores(work, whole), "mending", len(whole)) as bar:
-            changes += [change for found in bar for change in found]
+        work = functools.partial(_fix, folder=folder, classes=survey.classes, table=table, layout=survey.layout)
+        for found in progress(map_on_cores(work, complete), "fixing", len(complete)):
+            changes += found
         write_classes(folder, table)
         write_atomically(folder / LOG, _as_csv(changes, survey.root))
-    return changes
+    return FixedCopy(survey.root, out, tuple(changes))
 
 
 def _lost(survey: Survey) -> list[tuple[Path, str]]:
@@ -90,7 +116,7 @@ def _lost(survey: Survey) -> list[tuple[Path, str]]:
     return lost + [(path, "no command reads it") for path in survey.foreign]
 
 
-def _mend(record: Record, folder: Path, classes: ClassTable, table: ClassTable, layout: Layout) -> list[Change]:
+def _fix(record: Record, folder: Path, classes: ClassTable, table: ClassTable, layout: Layout) -> list[Change]:
     if record.unreadable:
         why = "; ".join(
             f"{path.name} {text.removeprefix(str(path)).strip(' :')}" for path, text in record.unreadable.items()
@@ -100,7 +126,7 @@ def _mend(record: Record, folder: Path, classes: ClassTable, table: ClassTable, 
     changes: list[Change] = []
     if record.mask:
         try:
-            class_map, changes = _mend_mask(record, record.mask, classes, layout)
+            class_map, changes = _fix_mask(record, record.mask, classes, layout)
         except MaskError as error:
             return _leave_out(record, str(error).removeprefix(str(record.mask)).strip(" :"))
         target = split / "masks" / f"{record.name}.png"
@@ -112,40 +138,40 @@ def _mend(record: Record, folder: Path, classes: ClassTable, table: ClassTable, 
     header = record.image_header
     write_image(record.image, split / "images", record.name)
     if header and not header.is_plain:
-        turned = f", EXIF orientation {header.orientation} applied" if header.orientation != 1 else ""
-        changes.append(Change(record.image, "changed", f"{header} became an 8-bit PNG{turned}"))
+        applied = f", EXIF orientation {header.orientation} applied" if header.orientation != 1 else ""
+        changes.append(Change(record.image, "changed", f"{header} became an 8-bit PNG{applied}"))
     return changes
 
 
-def _mend_mask(record: Record, mask: Path, classes: ClassTable, layout: Layout) -> tuple[UInt8Array, list[Change]]:
+def _fix_mask(record: Record, mask: Path, classes: ClassTable, layout: Layout) -> tuple[UInt8Array, list[Change]]:
     """Return a mask's class map at its image's size, and what had to be changed for it.
 
     Raises:
-        MaskError: Only a person can mend it.
+        MaskError: Only a person can fix it.
     """
     details = []
     header, size = record.mask_header, record.size
     if header is None or size is None or record.truth is None:
         raise MaskError("it was not read")
-    class_map, look = look_at_mask(mask, classes, layout)
+    class_map, measures = measure_mask(mask, classes, layout)
     if class_map is None:
         other = replace(layout, mask_format="color" if layout.mask_format == "index" else "index")
         class_map, _ = read_mask(mask, classes, other.mask_format)
         if (class_map == IGNORE).any() or len(np.unique(class_map)) < 2:
-            raise MaskError("its values do not tell classes apart: 255 is no class")
-        details.append(f"was read as --mask-format {other.mask_format}")
-    if not any(look.pixels) and not details:
+            raise MaskError("its values do not tell classes apart: 255 is not a class")
+        details.append(f"was read as `mask_format={other.mask_format!r}`")
+    if not any(measures.pixels) and not details:
         raise MaskError("no pixel is labelled")
-    for off in look.off_colors:
+    for off in measures.off_colors:
         name = "ignored" if off.nearest == IGNORE else classes.names[off.nearest]
         details.append(f"{off.pixels} pixels of {off.color} became {name}, {off.distance:.0f} away")
-    if rest := look.off_pixels - sum(off.pixels for off in look.off_colors):
+    if rest := measures.off_pixels - sum(off.pixels for off in measures.off_colors):
         details.append(f"{rest} pixels of rarer colours became the nearest class")
     orientation = record.image_header.orientation if record.image_header else 1
     drawn_before = class_map.shape != size and turn(class_map, orientation).shape == size
-    if drawn_before or (record.label and record.label.is_turned):
+    if drawn_before or (record.label and record.label.is_rotated):
         class_map = turn(class_map, orientation)
-        details.append(f"turned as EXIF orientation {orientation} turns the image")
+        details.append(f"rotated as EXIF orientation {orientation} rotates the image")
     if class_map.shape != size:
         (rows, columns), (height, width) = class_map.shape, size
         if not is_scaled(size, (rows, columns)):

@@ -1,0 +1,79 @@
+"""Import: a dataset of what a labelling tool wrote."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cookseg.data.importers import registry, rules
+from cookseg.data.importers.importer import Request
+from cookseg.data.standard import SPLITS, Split
+from cookseg.runtime.errors import InputError, require_extra
+from cookseg.runtime.files import require_unused
+from cookseg.runtime.keywords import checked_keywords
+from cookseg.runtime.model.contract import COOKING, ClassTable
+from cookseg.runtime.progress import Progress, silent
+from cookseg.runtime.scoring.dataset import read_classes
+
+if TYPE_CHECKING:
+    from cookseg.data.importers.convert import ImportSummary
+
+
+@checked_keywords
+def import_labels(  # noqa: PLR0913 - all but two have defaults
+    source: str | Path,
+    out: str | Path,
+    *,
+    mapping: str | Mapping[str, str] = "",
+    kind: str = "auto",
+    images: str | Path | None = None,
+    split: Split = "train",
+    classes: ClassTable | str | Path = COOKING,
+    unlabelled: str | None = None,
+    order: str | Sequence[str] = "file",
+    table: str | Path | None = None,
+    progress: Progress = silent,
+) -> "ImportSummary":
+    """Make a dataset of what a labelling tool wrote; what cannot be converted is left out and named.
+
+    >>> labels = {"ladle": "stirrer", "egg": "food"}
+    >>> import_labels("annotations.json", "data/sets/mine", mapping=labels).frames  # doctest: +SKIP
+    {'train': 448}
+
+    Args:
+        source: The tool's file or folder.
+        out: Folder of the new dataset.
+        mapping: The class of each label, as ``ladle=stirrer,egg=food`` or as a mapping; ``*`` is every other label,
+            ``ignore`` and ``none`` are targets beside the classes. A label that is a class's name needs no entry.
+        kind: Name of an importer, or ``auto``.
+        images: Folder of the images, if not beside.
+        split: Split of what the source puts into none.
+        classes: The classes of the new dataset, or their ``classes.json``.
+        unlabelled: Class of pixels without a shape, or ``ignore``; the background by default.
+        order: What is drawn last: ``file``, ``area`` (small shapes on top), or classes from bottom to top.
+        table: File with the labels of indices or colours, for masks: lines of ``3 egg`` or ``255 0 0 egg``.
+        progress: Is told how far it is.
+
+    Raises:
+        InputError: A label has no class, the source is damaged, nothing could be converted, or the folder holds
+            something.
+        MissingExtraError: A package of the extra ``import`` is not installed.
+    """
+    source, out = Path(source), Path(out)
+    require_unused(out)
+    with require_extra("import"):
+        from cookseg.data.importers import convert  # noqa: PLC0415 - of an extra
+    if split not in SPLITS:
+        raise InputError(f"`split={split!r}` is not a split: choose one of {', '.join(SPLITS)}")
+    chosen = classes if isinstance(classes, ClassTable) else read_classes(Path(classes))
+    with tempfile.TemporaryDirectory() as scratch:
+        request = Request(source, _path(images), split, _path(table), Path(scratch))
+        kind, found = registry.read(request, kind)
+        targets, drawing = rules.parse_mapping(mapping), rules.parse_order(order, chosen)
+        known = rules.make_rules(found, chosen, targets, unlabelled, drawing)
+        results = convert.convert(found, known, out, progress)
+    return convert.summary(kind, found, known, results, out)
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)

@@ -1,0 +1,182 @@
+"""What a run begins with: its configuration, first weights and teacher; its data; and the trainer made of these."""
+
+import importlib.metadata
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from cookseg.evaluation.run import Run
+from cookseg.runtime.errors import InputError
+from cookseg.runtime.model.contract import Contract
+from cookseg.runtime.progress import Progress, silent
+from cookseg.training import STARTER, checkpoint, distributed, fields
+from cookseg.training.config import AUTO, STARTER_NAME, TrainConfig
+from cookseg.training.dataset import Data, read_samples
+from cookseg.training.distillation import Teacher
+from cookseg.training.models.network import Network
+from cookseg.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run begins with.
+
+    Attributes:
+        config: How to train, with the SHA-256 of the checkpoints that it named.
+        weights: Checkpoint of the first weights, or the one to resume from; None for random weights.
+        teacher: Checkpoint of the teacher, or None.
+    """
+
+    config: TrainConfig
+    weights: Path | None = None
+    teacher: Path | None = None
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> "Start":
+        """Begin a new run: find the checkpoints that a configuration names.
+
+        Raises:
+            ModelError: A checkpoint is missing or damaged.
+            InputError: A checkpoint is named by its SHA-256 alone, or its network has none of the known models.
+        """
+        weights, teacher = (_checkpoint(name, getattr(config, name)) for name in ("init", "teacher"))
+        if config.model == AUTO and weights:
+            config = replace(config, model=checkpoint.preset_of(weights))
+        digests = [checkpoint.digest(path) if path else "" for path in (weights, teacher)]
+        return cls(replace(config, init=digests[0], teacher=digests[1]), weights, teacher)
+
+    @classmethod
+    def resumed(cls, run: Run, config: TrainConfig | None = None) -> "Start":
+        """Begin where a run was stopped; a configuration, if one is given, must be the run's.
+
+        Raises:
+            ModelError: There is no checkpoint from which it can be resumed.
+            InputError: The configuration contradicts the run's.
+        """
+        stored = checkpoint.stored_config(run.last)
+        if config:
+            _require_same(config, stored)
+        return cls(stored, run.last, run.teacher if stored.teacher else None)
+
+    def repeatable(self, config: TrainConfig) -> TrainConfig:
+        """Return a configuration with the names of the checkpoints, by which another run can begin as this one did."""
+        return replace(config, init=_named(self.weights), teacher=_named(self.teacher))
+
+
+def prepare(data: Data, start: Start, *, device: str, run: Run | None = None, progress: Progress = silent) -> Trainer:
+    """Read the data and build what trains, so that whatever breaks a run is found before it writes anything.
+
+    Args:
+        data: The dataset.
+        start: What the run begins with.
+        device: ``cpu`` or ``cuda``.
+        run: Folder of the run; None if there will be none.
+        progress: Told of the frames as they are decoded.
+
+    Raises:
+        InputError: The folder holds a run already, the one to continue has another configuration or data, or first
+            weights or teacher do not fit.
+        DatasetError: Files cannot be read, or hold nothing to learn.
+        ModelError: The checkpoint to continue from is damaged.
+    """
+    last = checkpoint.load_run(run.last) if run and start.weights == run.last else None
+    if run and not last and run.last.exists():
+        raise InputError(f"{run.path} holds a run already: continue it with `resume=True`, or choose another `run`")
+    config = start.config.resolved(len(data.train))
+    if config.batch < distributed.size():
+        raise InputError(f"`batch={config.batch}`: give each of the {distributed.size()} processes a frame or more")
+    data = data.decode(config.preprocessing, progress=progress)
+    samples, val = read_samples(data, config)
+    contract = Contract(data.classes, config.preprocessing, provenance(data, config))
+    distributed.require_same(contract.to_json(), "data, options or versions")
+    taught = Teacher.load(start.teacher, contract) if start.teacher else None
+    trainer = Trainer(config, contract, samples, val, device, taught)
+    if run and last:
+        if Contract.from_json(last["contract"]) != contract:
+            raise InputError(
+                f"{run.last}: the data or the versions of cookseg and torch are not those that this run started with;"
+                " restore them, or start a new run in another `run`"
+            )
+        trainer.load_state(last, run.last)
+        distributed.require_same(trainer.progress.step, f"{run.last}")
+    elif start.weights:
+        trainer.start_from(_initial(start.weights, trainer.network, contract))
+    return trainer
+
+
+def provenance(data: Data, config: TrainConfig) -> dict[str, object]:
+    """Return where a model of these data and this configuration comes from, for people to read."""
+    training = {
+        "model": config.model,
+        "epochs": config.epochs,
+        "batch": config.batch,
+        "lr": config.lr,
+        "optimizer": "Muon and AdamW",
+        "seed": config.seed,
+        **({"qat": True} if config.qat else {}),
+        **({"init": config.init} if config.init else {}),
+        **({"teacher": config.teacher} if config.teacher else {}),
+    }
+    found = {
+        "name": data.root.resolve().name,
+        "sha256": data.digest(),
+        "train": len(data.train),
+        "val": len(data.val),
+    }
+    versions = {"cookseg": importlib.metadata.version("cookseg"), "torch": str(torch.__version__)}
+    return {"data": found, "training": training, "versions": versions}
+
+
+def _checkpoint(field: str, name: str) -> Path | None:
+    """Return the checkpoint that a field of the configuration names."""
+    if not name:
+        return None
+    path = STARTER if name == STARTER_NAME else checkpoint.find(Path(name))
+    if _is_digest(name) and not path.exists():
+        raise InputError(f"`{field}={name!r}` is the SHA-256 of a checkpoint: name its file, or its run's folder")
+    return path
+
+
+def _named(path: Path | None) -> str:
+    if path is None:
+        return ""
+    return STARTER_NAME if path == STARTER else str(path.resolve())
+
+
+def _is_digest(name: str) -> bool:
+    return re.fullmatch("[0-9a-f]{64}", name) is not None
+
+
+def _require_same(given: TrainConfig, stored: TrainConfig) -> None:
+    """Refuse a configuration that contradicts the one of a run to resume; what it leaves open contradicts nothing."""
+    ours = fields.flat(stored)
+    for name, value in fields.flat(given).items():
+        if (name in {"epochs", "patience"} and value is None) or (name == "model" and value == AUTO):
+            continue
+        if name in {"init", "teacher"} and not _is_digest(value):
+            path = _checkpoint(name, value)
+            value = checkpoint.digest(path) if path else ""  # noqa: PLW2901
+        if value != ours[name]:
+            raise InputError(
+                f"`{name}` contradicts the run to resume, which has {ours[name]}: leave it out, or start a new run in"
+                " another `run`"
+            )
+
+
+def _initial(path: Path, wanted: Network, contract: Contract) -> Network:
+    """Return the network of a checkpoint, if its weights fit the wanted one."""
+    network, theirs = checkpoint.load_network(path)
+    if len(theirs.classes) != len(contract.classes):
+        raise InputError(
+            f"{path}: its weights do not fit: they are for {len(theirs.classes)} classes"
+            f" ({', '.join(theirs.classes.names)}), the dataset has {len(contract.classes)}"
+            f" ({', '.join(contract.classes.names)}); choose another `init`, or none"
+        )
+    if network.config != wanted.config:
+        raise InputError(
+            f"{path}: its weights do not fit: they are of {network.config} instead of {wanted.config}; choose its"
+            " `model`, or another `init`"
+        )
+    return network
