@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from cookseg.runtime.errors import InputError
+from cookseg.runtime.imaging.images import UInt8Array
 from cookseg.runtime.imaging.preprocess import fit, fitted_size
 from cookseg.runtime.model.contract import IGNORE, Preprocessing
 from cookseg.runtime.scoring.dataset import Sample
@@ -19,11 +20,16 @@ from cookseg.runtime.scoring.dataset import Sample
 
 def fit_sample(sample: Sample, spec: Preprocessing) -> Sample:
     """Bring a sample to the network's size; padding has no ground truth."""
-    rows, columns = fitted_size(sample.truth.shape[0], sample.truth.shape[1], spec)
+    return Sample(fit(sample.frame, spec), fit_truth(sample.truth, spec), sample.off_colors)
+
+
+def fit_truth(class_map: UInt8Array, spec: Preprocessing) -> UInt8Array:
+    """Bring a class map to the network's size; padding has no ground truth."""
+    rows, columns = fitted_size(class_map.shape[0], class_map.shape[1], spec)
     truth = np.full((spec.height, spec.width), IGNORE, np.uint8)
     # INTER_NEAREST takes the corner of each cell; _EXACT its centre, as the frame's interpolation does
-    truth[:rows, :columns] = cv2.resize(sample.truth, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT)
-    return Sample(fit(sample.frame, spec), truth, sample.off_colors)
+    truth[:rows, :columns] = cv2.resize(class_map, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT)
+    return truth
 
 
 class SampleFile:
@@ -45,9 +51,8 @@ class SampleFile:
             self._map(os.dup(file.fileno()), spec, count)
 
     def put(self, number: int, sample: Sample) -> None:
-        """Keep a sample of any size, as `fit_sample` makes it."""
-        fitted = fit_sample(sample, self.spec)
-        self._pixels["frame"][number], self._pixels["truth"][number] = fitted.frame, fitted.truth
+        """Keep a sample of the network's size, as `fit_sample` makes it."""
+        self._pixels["frame"][number], self._pixels["truth"][number] = sample.frame, sample.truth
 
     def get(self, number: int, off_colors: int) -> Sample:
         """Return a sample that was kept."""

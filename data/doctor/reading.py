@@ -11,14 +11,15 @@ from cookseg.data.doctor.frames import FrameMeasures, measure_frame
 from cookseg.data.doctor.labels import LabelMeasures, measure_label
 from cookseg.data.doctor.masks import MaskMeasures, measure_mask
 from cookseg.data.manifest import Facts, Manifest, Stamp
-from cookseg.data.samples import SampleFile
+from cookseg.data.samples import SampleFile, fit_truth
 from cookseg.data.standard import Split
+from cookseg.data.truths import Truths, pack, unpack
 from cookseg.runtime.errors import ImageError, MaskError
 from cookseg.runtime.imaging.frame import Frame, Size
 from cookseg.runtime.imaging.headers import Header, header_of
 from cookseg.runtime.imaging.images import UInt8Array, decode_image, decode_mask_image, read_file
 from cookseg.runtime.imaging.masks import to_class_map
-from cookseg.runtime.imaging.preprocess import decode_frame
+from cookseg.runtime.imaging.preprocess import decode_frame, fit
 from cookseg.runtime.model.contract import ClassTable, Preprocessing
 from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.scoring.dataset import Layout, Sample
@@ -47,6 +48,7 @@ class Record:
         digest: Identifies the image's pixels.
         disagreement: Share of the labelled pixels for which a model is sure of another class, where one was given.
         is_kept: Whether what a network is given of it was kept.
+        packed: Its truth for the network, packed; until it is kept only.
     """
 
     split: Split
@@ -66,6 +68,7 @@ class Record:
     digest: bytes = b""
     disagreement: float | None = None
     is_kept: bool = False
+    packed: bytes | None = None
 
 
 class Reading:
@@ -97,6 +100,7 @@ class Reading:
         """
         self.samples, self._quick, self._keep = samples, quick, keep
         self._manifest = Manifest.load(root, classes, layout)
+        self._truths = Truths(root, classes, layout, samples.spec) if samples else None
         self._classes, self._layout = classes, layout
 
     def read(self, records: Sequence[Record], label: str, progress: Progress = silent) -> list[Record]:
@@ -105,6 +109,8 @@ class Reading:
             for record in records:
                 record.image_facts = self._manifest.get(record.image)
                 record.mask_facts = self._manifest.get(record.mask, mask=True) if record.mask else None
+                if self._truths and record.mask_facts:
+                    record.packed = self._truths.get(record.mask_facts.sha256)
         wanted = [number for number, record in enumerate(records) if self._is_wanted(record)]
         jobs = [(number, records[number]) for number in wanted]
         work = self._map(jobs)
@@ -116,6 +122,10 @@ class Reading:
                     self._manifest.add(path, facts)
         if self._keep:
             self._manifest.save()
+            if self._truths:
+                self._truths.save({r.mask_facts.sha256: r.packed for r in found if r.mask_facts and r.packed})
+        for record in found:
+            record.packed = None
         return found
 
     def _is_wanted(self, record: Record) -> bool:
@@ -170,27 +180,33 @@ def _open(samples: SampleFile | None) -> None:
 
 def _examine(job: tuple[int, Record], classes: ClassTable, layout: Layout, quick: bool) -> Record:
     number, record = job
-    samples, frame, class_map = _here[0], None, None
+    samples, frame, class_map, truth = _here[0], None, None, None
     needs_pixels = samples is not None or not quick
     if needs_pixels or not record.image_facts:
         try:
             frame = _read_image(record, samples.spec if samples else None)
         except ImageError as error:
             record.unreadable[record.image] = str(error)
-    if record.mask and (needs_pixels or not record.mask_facts):
+    if samples and record.packed and record.mask_facts:
+        truth = unpack(record.packed, samples.spec)
+    if record.mask and truth is None and (needs_pixels or not record.mask_facts):
         try:
             class_map = _read_mask(record, record.mask, classes, layout)
         except (ImageError, MaskError) as error:
             record.unreadable[record.mask] = str(error)
     record = _filled(record)
-    is_labelled = class_map is not None and class_map.shape == record.size and not (record.truth and record.truth.error)
-    if frame is not None and class_map is not None and is_labelled and samples and record.truth:
-        samples.put(number, Sample(frame.pixels, class_map, record.truth.off_pixels))
+    if frame is None or not record.truth or record.truth.error or record.truth.size != record.size:
+        class_map = truth = None
+    if samples and class_map is not None and truth is None:
+        truth = fit_truth(class_map, samples.spec)
+        record.packed = pack(truth)
+    if frame is not None and samples and truth is not None and record.truth:
+        samples.put(number, Sample(fit(frame.pixels, samples.spec), truth, record.truth.off_pixels))
         record.is_kept = True
     if frame is not None and not quick:
         record.measures = measure_frame(frame.pixels)
         record.digest = hashlib.blake2b(frame.pixels.data, digest_size=16).digest()
-        if class_map is not None and is_labelled:
+        if class_map is not None:
             orientation = record.image_header.orientation if record.image_header else 1
             record.label = measure_label(frame.pixels, class_map, orientation)
     return record

@@ -27,6 +27,7 @@ from cookseg.runtime.files import read_regular
 from cookseg.runtime.imaging import containers, jpeg, tiff
 from cookseg.runtime.imaging.containers import AGAIN, container
 from cookseg.runtime.imaging.limits import MAX_BYTES
+from cookseg.runtime.imaging.unfilter import decode_png
 from cookseg.runtime.keywords import checked_keywords
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
@@ -106,6 +107,11 @@ def _stored_values(data: bytes, path: str, indices: bool) -> UInt8Array:
     if indices:
         with _named(path):
             data = containers.palette_as_grey(data)
+    if kind == "PNG":
+        with _named(path):
+            data = containers.check_png(data)
+        if (simple := decode_png(data)) is not None:
+            return simple
     pixels = _decode(data, path, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     if pixels.ndim == 3 and kind != "TIFF":
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)

@@ -3,7 +3,9 @@
 import contextlib
 import ctypes
 import functools
+import importlib
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -52,6 +54,26 @@ def map_on_cores(
             yield from pool.map(function, items, chunksize=chunk)
         finally:
             pool.shutdown(cancel_futures=True)  # where the caller stopped early, with an error or Ctrl-C
+
+
+@contextlib.contextmanager
+def imported_meanwhile(*modules: str) -> Iterator[None]:
+    """Import modules in a thread while the body runs, which waits for the processes of `map_on_cores` and needs none.
+
+    An import that fails says nothing here: whoever needs the module imports it again.
+    """
+
+    def load() -> None:
+        for module in modules:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(module)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _prepare(setup: Callable[[], object] | None) -> None:
