@@ -1,6 +1,6 @@
 """How long `cook-train` takes from its launch to its first step, on a set that it has seen before and on a new one.
 
-Run it as ``python -m cookseg.benchmarks.start DATA``. The command itself is timed, in a new process each time, until it
+Run it as ``cook-bench start DATA``. The command itself is timed, in a new process each time, until it
 says that it trains; then it is killed. With ``--against`` another build takes turns with this one, so a slow moment of
 the machine falls on both: trust the ratio, on a busy machine that of the processors' seconds.
 """
@@ -100,7 +100,7 @@ def _processor_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-@click.command(cls=console.Command, epilog="Example: python -m cookseg.benchmarks.start data/sets/demo --rounds 5")
+@click.command(cls=console.Command, epilog="Example: cook-bench start data/sets/demo --rounds 5")
 @click.argument("data", type=params.folder_argument)
 @click.option("--against", type=params.folder_argument, help="Folder with another build of the package cookseg.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Times that each is started.")
@@ -117,7 +117,3 @@ def main(data: Path, against: Path | None, rounds: int, imgsz: str, as_json: boo
                 taken = time_start(data, ["--imgsz", imgsz, "--epochs", "1"], build)
                 times.setdefault((name, start), []).append(taken)
     console.emit(as_json, Starts(data, times))
-
-
-if __name__ == "__main__":
-    main()

@@ -91,6 +91,7 @@ class Manifest:
         """Know nothing yet of the files in a dataset's folder; masks are understood by class table and layout."""
         self.root = root
         self.masks = hashlib.sha256(repr((classes, layout.mask_format)).encode()).hexdigest()
+        self._prefix = f"{root.as_posix()}/"
         self._known: dict[str, _Row] = {}
         self._seen: set[str] = set()
         self._changed = False
@@ -137,12 +138,14 @@ class Manifest:
         if facts.stamp is None or (facts.mask and facts.mask.error):
             self._changed |= self._known.pop(name, None) is not None
             return
+        kept = (facts.stamp.size, facts.stamp.mtime_ns, bytes.fromhex(facts.sha256))
+        if (known := self._known.get(name)) and known[:3] == kept and known[3].endswith(_NO_MASK) != bool(facts.mask):
+            return
         rest = json.dumps(
             (astuple(facts.header), facts.size, facts.mask and astuple(facts.mask)), separators=(",", ":")
         )
-        row = (facts.stamp.size, facts.stamp.mtime_ns, bytes.fromhex(facts.sha256), rest.encode())
-        self._changed |= row != self._known.get(name)
-        self._known[name] = row
+        self._changed = True
+        self._known[name] = (*kept, rest.encode())
 
     def save(self) -> None:
         """Write the manifest, if there is anything new in it; carry on where that is not possible."""
@@ -169,7 +172,7 @@ class Manifest:
             _log.debug("the manifest is not kept: %s", error)
 
     def _name(self, path: Path) -> str:
-        return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
+        return path.as_posix().removeprefix(self._prefix)  # ten times faster than `Path.relative_to`
 
 
 def _rows(stored: Mapping[str, npt.NDArray[Any]]) -> dict[str, _Row]:
