@@ -218,6 +218,45 @@ class TestDecoding:
         require_sound(survey(old, quick=True, spec=SPEC))
         assert len(opened) == len(set(opened)) == 2 * 16
 
+    def test_a_second_decoding_reads_no_mask(self, old, opened):
+        first = decode(old)
+        opened.clear()
+        second = decode(old)
+        assert sorted(opened) == sorted(pair.image for pair in pairs_of(old))
+        for one, other in zip(first.samples, second.samples, strict=True):
+            assert np.array_equal(one.truth, other.truth)
+
+    def test_truths_of_another_size_are_of_no_use(self, old, opened):
+        decode(old)
+        opened.clear()
+        spec = Preprocessing(32, 32)
+        decoded = decoding.decode(old, Layout(), load_classes(old), pairs_of(old), spec)
+        assert len(opened) == 2 * 16
+        wanted = fit_sample(read_pair(decoded.pairs[0], COOKING, Layout(), spec), spec)
+        assert np.array_equal(decoded.samples[0].truth, wanted.truth)
+
+    def test_a_changed_mask_has_another_truth(self, old):
+        decode(old)
+        frame = Frame(old, "train", 0)
+        frame.change_mask(lambda pixels: pixels[::-1])
+        age(old)
+        decoded = decode(old)
+        pair = next(pair for pair in decoded.pairs if pair.mask == frame.mask)
+        wanted = fit_sample(read_pair(pair, COOKING, Layout(), SPEC), SPEC)
+        assert np.array_equal(decoded.samples[decoded.pairs.index(pair)].truth, wanted.truth)
+
+    def test_any_cut_or_flipped_bit_of_the_truths_is_survived(self, old):
+        wanted = [sample.truth.copy() for sample in decode(old).samples]
+        path = (old / PLACE).with_name("truths.npz")
+        data = path.read_bytes()
+        for position in np.random.default_rng(0).integers(0, len(data), 20).tolist():
+            for damaged in (
+                data[:position],
+                data[:position] + bytes([data[position] ^ 255]) + data[position + 1 :],
+            ):
+                path.write_bytes(damaged)
+                assert all(map(np.array_equal, wanted, (sample.truth for sample in decode(old).samples)))
+
     def test_digests_are_the_same_however_they_come(self, old, tmp_path):
         first = decode(old)
         moved = shutil.copytree(old, tmp_path / "moved", ignore=shutil.ignore_patterns(".cookseg"))
