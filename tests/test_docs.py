@@ -282,8 +282,10 @@ def test_the_class_table_example_is_valid():
 def walk(name, command):
     """Yield the name of a command, of a group and of each verb in it, with the click command."""
     yield name, command
-    for verb, found in getattr(command, "commands", {}).items():
-        yield from walk(f"{name} {verb}", found)
+    if isinstance(command, click.Group):  # some import a verb when they are asked for it
+        context = click.Context(command)
+        for verb in command.list_commands(context):
+            yield from walk(f"{name} {verb}", command.get_command(context, verb))
 
 
 def flags(command):
@@ -303,7 +305,7 @@ MENTIONS = sorted({span for text in PAGES.values() for span in spans(text)}.unio
 
 @pytest.mark.parametrize("verb", [name for name, command in VERBS.items() if not isinstance(command, click.Group)])
 def test_every_command_is_in_the_table(verb):
-    assert f"| `{verb} " in PAGES["README.md"]
+    assert re.search(rf"^\| `{verb}[ `]", PAGES["README.md"], re.MULTILINE)
 
 
 @pytest.mark.parametrize("mention", [m for m in MENTIONS if m.startswith(("cook-", "python -m cookseg."))])

@@ -158,20 +158,3 @@ def only_own_stderr() -> Iterator[None]:
         os.dup2(own.fileno(), 2)
         own.close()
         os.close(nowhere)
-
-
-# --- what the stages still use until each has results of the common form ---
-
-
-def emit_value(as_json: bool, value: Any, text: Any) -> None:
-    """Print the result: the JSON value, or the text made of it."""
-    click.echo(json.dumps(value, indent=2) if as_json else text())
-
-
-@contextlib.contextmanager
-def progress(items: Any, label: str, length: int | None = None) -> Iterator[Any]:
-    """Show a progress bar."""
-    with click.progressbar(
-        items, length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True
-    ) as shown:
-        yield shown

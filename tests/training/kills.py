@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+from cookseg.evaluation.run import Run
 from cookseg.runtime import files
 from cookseg.training import checkpoint, runs, trainer  # noqa: F401 - runs: imported once, not by every fork
 from cookseg.training.cli import main
@@ -37,7 +38,7 @@ def while_saving(number):
     write, calls = checkpoint.write_atomically, iter(range(1, number))
 
     def counted(path, data):
-        if path.name == checkpoint.LAST and not next(calls, None):
+        if path == Run(path.parent).last and not next(calls, None):
             files.os.fsync = die
         write(path, data)
 
@@ -79,7 +80,7 @@ def interrupt(data, folder, options):
     left = []
     for moment, number in ((before_step, 4), (while_saving, 2), (after_saving, 1)):
         code = attempt([data, "-o", killed, *(["--resume"] if left else options)], moment, number)
-        step = checkpoint.load(killed / checkpoint.LAST)["run"]["progress"]["step"]
+        step = checkpoint.load(Run(killed).last)["run"]["progress"]["step"]
         left.append((code, step, len(list(killed.glob(".*.tmp")))))
     assert attempt([data, "-o", killed, "--resume"]) == 0
     return left

@@ -1,6 +1,7 @@
 """The pieces of training: the network at any size, the loss against plain formulas, batches, augmentation, rounding."""
 
 import copy
+import re
 from dataclasses import fields, replace
 
 import cv2
@@ -214,7 +215,7 @@ def test_the_learning_rate_rises_then_falls_to_nothing():
     [("model", "vgg"), ("epochs", 0), ("batch", 1), ("lr", float("nan")), ("precision", "int8"), ("crop", (64, 300))],
 )
 def test_a_bad_configuration_names_field_and_value(field, value):
-    with pytest.raises(InputError, match=f"{field} is .*{'300x64' if field == 'crop' else value}"):
+    with pytest.raises(InputError, match=f"`{field}=.*{re.escape(str(value))}"):
         TrainConfig(**{field: value})
 
 

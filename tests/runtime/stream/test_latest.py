@@ -169,7 +169,7 @@ def test_it_ends_when_it_is_told_to(segmenter, how):
 
 def test_it_ends_while_it_waits_for_a_frame(segmenter):
     """The camera delivers one frame, and the next only when the run wants to end."""
-    stop, waiting = threading.Event(), threading.Event()
+    stop, waiting, taken = threading.Event(), threading.Event(), threading.Event()
 
     def camera():
         yield Frame.of(np.zeros((8, 8, 3), np.uint8), "a")
@@ -179,12 +179,17 @@ def test_it_ends_while_it_waits_for_a_frame(segmenter):
 
     def end():
         assert waiting.wait(WAIT)
+        assert taken.wait(WAIT)
         stop.set()
 
     ender = threading.Thread(target=end)
     ender.start()
-    assert [each.origin for each in run_latest(camera(), segmenter, [], stop=stop)] == ["a"]
+    origins = []
+    for each in run_latest(camera(), segmenter, [], stop=stop):
+        origins.append(each.origin)
+        taken.set()
     ender.join()
+    assert origins == ["a"]
 
 
 def test_a_bad_frame_is_told_and_the_next_one_segmented(segmenter):
