@@ -12,6 +12,7 @@ VERBS = {
     "latency": ("latency", "Measure latency from an image file to its mask."),
     "soak": ("soak", "Predict for long, with faults in between; nothing may grow."),
     "camvid": ("camvid", "Train, export, evaluate and time U-Nets on CamVid."),
+    "start": ("start", "Time the start of cook-train on a dataset."),
     "training-speed": ("training_speed", "Train beside a plain loop, in turns."),
 }
 """Module and help of each verb; the help stands here, so that listing the verbs needs no torch."""

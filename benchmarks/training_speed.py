@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from cookseg.data.samples import fit_sample
 from cookseg.data.synthetic.sets import Plan, plan_shots, write
 from cookseg.runtime.model.contract import Preprocessing
 from cookseg.runtime.results import Table
@@ -30,7 +31,6 @@ from cookseg.training.dataset import Data
 from cookseg.training.devices import default_workers, find_device
 from cookseg.training.models import PRESETS, build
 from cookseg.training.preparation import Start, prepare
-from cookseg.training.samples import fit_sample
 from cookseg.training.throughput import Throughput
 
 _ROUNDS = 3

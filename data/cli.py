@@ -152,7 +152,8 @@ def doctor(
 ) -> None:
     """Find what in DATA would break a training run.
 
-    Nothing in DATA is changed. Errors are exit 3, warnings are not; with --fix, the fixed copy counts.
+    No file of DATA is changed; what they hold is remembered in DATA/.cookseg.
+    Errors are exit 3, warnings are not; with --fix, the fixed copy counts.
     """
     if fix:
         require_new_set(fix, data)

@@ -3,7 +3,6 @@
 Frames of one session look alike. Where they are in two splits, the score on one is memory of the other.
 """
 
-import functools
 import json
 import re
 import shutil
@@ -16,18 +15,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cookseg.data.doctor.reading import read_masks
 from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern, natural_key, session_of
 from cookseg.data.split_result import RECORD, SplitResult, SplitShare
 from cookseg.data.standard import SPLITS, STANDARD, Split, require_new_set
 from cookseg.data.stratify import assign
 from cookseg.runtime.errors import DatasetError, InputError
 from cookseg.runtime.files import new_folder, write_atomically
-from cookseg.runtime.imaging.masks import read_mask
 from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import ClassTable
 from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.scoring.dataset import Layout, Pair, list_images, list_pairs, load_classes
-from cookseg.runtime.stream.parallel import map_on_cores
 
 IntArray = npt.NDArray[np.int64]
 
@@ -177,9 +175,9 @@ def choose_splits(
     wanted = sum(share > 0 for share in shares)
     if len(pool.pairs) < wanted:
         raise DatasetError(f"{pool.root}: {len(pool.pairs)} labelled frames cannot fill {wanted} splits")
-    count = functools.partial(_count, classes=pool.classes, layout=pool.layout)
-    counts = list(progress(map_on_cores(count, pool.pairs), "counting", len(pool.pairs)))
-    pixels = np.array(counts, np.int64)
+    masks = [pair.mask for pair in pool.pairs]
+    measures = read_masks(pool.root, pool.classes, pool.layout, masks, progress)
+    pixels = np.array([measure.pixels for measure in measures], np.int64)
     groups = [session_of(pair.name, sessions) for pair in pool.pairs]
     warnings = []
     blocks = len(set(groups)) < wanted
@@ -220,11 +218,6 @@ def _write(pool: Pool, chosen: Assignment, out: Path, record: dict[str, Any], pr
         if (pool.root / "classes.json").exists():
             _copy(pool.root / "classes.json", folder / "classes.json")
         write_atomically(folder / RECORD, json.dumps(record, indent=2).encode())
-
-
-def _count(pair: Pair, classes: ClassTable, layout: Layout) -> IntArray:
-    class_map, _ = read_mask(pair.mask, classes, layout.mask_format)
-    return np.bincount(class_map.ravel(), minlength=256)[: len(classes)]
 
 
 def _in_blocks(frames: int, shares: Sequence[float]) -> list[Split]:

@@ -17,6 +17,7 @@ the signal's number, as shells do.
 Messages name parameters as Python does, between backticks: `device='cuda'`. A command writes --device cuda instead.
 """
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -86,3 +87,15 @@ def require_extra(extra: str, what: str = "this") -> Iterator[None]:
             f"{what} needs {f'the package {name}' if name else 'a package'}, which cannot be imported ({error}):"
             f" `pip install 'cookseg[{extra}]'`"
         ) from error
+
+
+def require_packages(extra: str, *names: str) -> None:
+    """Say at once, before any work, which package of an extra is missing, without importing those that are there.
+
+    Raises:
+        MissingExtraError: There is no such package.
+    """
+    with require_extra(extra):
+        for name in names:
+            if importlib.util.find_spec(name) is None:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)

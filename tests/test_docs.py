@@ -57,6 +57,7 @@ SHORTER = {
     "-m cookseg.training": "--epochs 1 --imgsz 64",
     "--crop": "--crop 32",
     "--precision": "--calibration minmax --calibration-frames 4 --frames 4 --max-drop 100 --no-simplify",
+    "cook-bench start": "--rounds 1 --imgsz 64",
     "cook-bench latency": "--iterations 3 --warmup 1",
 }
 IN_A_SHELL = {"cook-data doctor data/sets/mine", "cook-infer masks photo.jpg", "cook-infer info starter"}

@@ -1,6 +1,7 @@
 """`cook-train`: from a dataset to a run's folder with checkpoints, metrics and curves."""
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 import click
 from click.core import ParameterSource
 
+from cookseg.data.doctor.survey import Survey, survey
 from cookseg.evaluation.run import Run
-from cookseg.runtime.errors import InputError, require_extra
+from cookseg.runtime.errors import InputError, require_extra, require_packages
 from cookseg.runtime.model.contract import ResizeRule
 from cookseg.runtime.scoring.dataset import Layout
+from cookseg.runtime.stream.parallel import imported_meanwhile
 from cookseg.runtime.terminal import bars, console, params
 from cookseg.training import STARTER, config_file, fields
 from cookseg.training.config import AUTO, STARTER_NAME, Precision, TrainConfig
@@ -170,10 +173,18 @@ def main(
     changes = changes_of(ctx)
     config = _configuration(ctx, changes)
     common: dict[str, Any] = {"device": device, "workers": workers, "check": not no_check, "layout": layout}
+    require_packages("train", "torch", "matplotlib", "tensorboard", "tomli_w")
+    source: Path | Survey = data  # of several processes, the first one's is checked and decoded here
+    if not resume and os.environ.get("RANK", "0") == "0":
+        with imported_meanwhile("cookseg.training.runs", "torch._dynamo"):
+            spec = config.preprocessing
+            source = survey(data, layout, quick=True, spec=spec, progress=bars.bar)
     with require_extra("train"):
-        from cookseg.training import checkpoint, distributed, lr_range, runs  # noqa: PLC0415 - `--help` must not need torch
+        from cookseg.training import checkpoint, distributed, runs  # noqa: PLC0415 - `--help` must not need torch
     if plot:
-        rates = lr_range.find_learning_rate(data, config, plot=plot, progress=bars.bar, **common)
+        from cookseg.training import lr_range  # noqa: PLC0415
+
+        rates = lr_range.find_learning_rate(source, config, plot=plot, progress=bars.bar, **common)
         if distributed.first_process():
             console.emit(as_json, rates)
             if not as_json:
@@ -186,7 +197,7 @@ def main(
     steps = _Steps()
     try:
         result = runs.train(
-            data,
+            source,
             run,
             config,
             resume=resume,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cookseg.data.doctor.survey import Survey
 from cookseg.evaluation.plots import new_figure, png
 from cookseg.runtime.errors import CooksegError
 from cookseg.runtime.files import write_atomically
@@ -19,9 +20,9 @@ from cookseg.runtime.results import Table
 from cookseg.runtime.scoring.dataset import Layout
 from cookseg.training import distributed
 from cookseg.training.config import TrainConfig
+from cookseg.training.dataset import find_data
 from cookseg.training.devices import Device, default_workers, find_device
 from cookseg.training.preparation import Start, prepare
-from cookseg.training.runs import find_data
 from cookseg.training.trainer import Trainer
 
 STEPS, LOWEST, HIGHEST = 100, 1e-6, 1.0
@@ -60,7 +61,7 @@ class RangeTest:
 
 @checked_keywords
 def find_learning_rate(  # noqa: PLR0913 - as `train`
-    data: Path | str,
+    data: Path | str | Survey,
     config: TrainConfig | None = None,
     *,
     plot: Path | None = None,
@@ -73,7 +74,7 @@ def find_learning_rate(  # noqa: PLR0913 - as `train`
     """Train at growing learning rates for 100 steps, and suggest a peak learning rate; there is no run afterwards.
 
     Args:
-        data: Folder of the dataset.
+        data: Folder of the dataset, or a survey of it.
         config: How the run would train; its own learning rate is not used.
         plot: PNG to draw the loss over the learning rate into, or None.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is any.
@@ -87,7 +88,9 @@ def find_learning_rate(  # noqa: PLR0913 - as `train`
     """
     place, start = find_device(device), Start.of(config or TrainConfig())
     with distributed.process_group(place):
-        found = find_data(Path(data), layout or Layout(), check=check)
+        source = data if isinstance(data, Survey) else Path(data)
+        spec = start.config.preprocessing
+        found = find_data(source, layout or Layout(), spec, check=check, progress=progress)
         trainer = prepare(found, start, device=place, progress=progress)
         curve = range_test(trainer, default_workers(place) if workers is None else workers, progress=progress)
         if plot and distributed.rank() == 0:

@@ -87,7 +87,8 @@ def prepare(data: Data, start: Start, *, device: str, run: Run | None = None, pr
     config = start.config.resolved(len(data.train))
     if config.batch < distributed.size():
         raise InputError(f"`batch={config.batch}`: give each of the {distributed.size()} processes a frame or more")
-    samples, val = read_samples(data, config, progress=progress)
+    data = data.decode(config.preprocessing, progress=progress)
+    samples, val = read_samples(data, config)
     contract = Contract(data.classes, config.preprocessing, provenance(data, config))
     distributed.require_same(contract.to_json(), "data, options or versions")
     taught = Teacher.load(start.teacher, contract) if start.teacher else None

@@ -1,13 +1,18 @@
 """What a run leaves for people: metrics.csv, TensorBoard events and a plot, all made of the trainer's history."""
 
 from collections.abc import Sequence
-
-import matplotlib as mpl
-from torch.utils.tensorboard import SummaryWriter
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from cookseg.evaluation.plots import new_figure, or_nan, png
 from cookseg.evaluation.run import Row, Run, best_row
+from cookseg.runtime.errors import require_packages
 from cookseg.runtime.files import write_atomically
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+require_packages("train", "matplotlib", "tensorboard")  # imported when there is something to write: not before step 1
 
 
 class Reporter:
@@ -15,8 +20,14 @@ class Reporter:
 
     def __init__(self, run: Run, first_step: int) -> None:
         """Report into a folder; TensorBoard forgets what an interrupted run wrote after ``first_step``."""
-        self.run = run
-        self.writer = SummaryWriter(str(run.tensorboard), purge_step=first_step)
+        self.run, self._first_step = run, first_step
+
+    @cached_property
+    def writer(self) -> "SummaryWriter":
+        """TensorBoard's file."""
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
+
+        return SummaryWriter(str(self.run.tensorboard), purge_step=self._first_step)
 
     def update(self, history: Sequence[Row]) -> None:
         """Report the newest row."""
@@ -29,13 +40,16 @@ class Reporter:
 
     def close(self, history: Sequence[Row]) -> None:
         """Draw the curves and close TensorBoard's file."""
-        self.writer.close()
+        if "writer" in vars(self):
+            self.writer.close()
         if history:
             write_atomically(self.run.curves, plot(history))
 
 
 def plot(history: Sequence[Row]) -> bytes:
     """Draw loss, validation IoU and learning rate over the epochs; return a PNG."""
+    import matplotlib as mpl  # noqa: PLC0415
+
     epochs = [row["epoch"] for row in history]
     figure = new_figure(11, 4)
     left, right = figure.subplots(1, 2)

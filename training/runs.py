@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cookseg.data.doctor.survey import Survey
 from cookseg.evaluation.run import Record, Run
 from cookseg.runtime.errors import CooksegError
 from cookseg.runtime.files import write_atomically
@@ -21,7 +22,7 @@ from cookseg.runtime.scoring.evaluation import evaluate
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, Scores
 from cookseg.training import checkpoint, config_file, distributed
 from cookseg.training.config import TrainConfig
-from cookseg.training.dataset import Data
+from cookseg.training.dataset import Data, find_data
 from cookseg.training.devices import Device, default_workers, find_device
 from cookseg.training.preparation import Start, prepare
 from cookseg.training.report import Reporter
@@ -78,7 +79,7 @@ def never() -> bool:
 
 @checked_keywords
 def train(  # noqa: PLR0913 - what a run is told beside its configuration, by keyword
-    data: Path | str,
+    data: Path | str | Survey,
     run: Path | str,
     config: TrainConfig | None = None,
     *,
@@ -103,7 +104,8 @@ def train(  # noqa: PLR0913 - what a run is told beside its configuration, by ke
         print(result.matrix.mean_iou, result.run.best)
 
     Args:
-        data: Folder of the dataset, with ``train`` and ``val``.
+        data: Folder of the dataset, with ``train`` and ``val``; or a survey of it, by `cookseg.data.survey` with
+            ``spec``.
         run: Folder of the run, which is made.
         config: How to train; None for the defaults. A resumed run has its own: None, or the same.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is any.
@@ -133,27 +135,14 @@ def train(  # noqa: PLR0913 - what a run is told beside its configuration, by ke
     start = Start.resumed(folder, config) if resume else Start.of(config or TrainConfig())
     layout = folder.read_record().layout if resume else layout or Layout()
     with distributed.process_group(place):
-        found = find_data(Path(data), layout, check=check)
+        source = data if isinstance(data, Survey) else Path(data)
+        found = find_data(source, layout, start.config.preprocessing, check=check, progress=progress)
         trainer = prepare(found, start, device=place, run=folder, progress=progress)
         if distributed.rank() == 0:
             _begin(folder, found, trainer, start)
         with around or contextlib.nullcontext():
             _fit(trainer, folder, default_workers(place) if workers is None else workers, report, stop)
         return distributed.from_first(lambda: finish(found, folder, progress=progress))
-
-
-def find_data(root: Path, layout: Layout, *, check: bool) -> Data:
-    """List the pairs of a dataset; where it is to be checked, the first of several processes does that.
-
-    Raises:
-        CheckFailedError: The doctor found what would break a run.
-        DatasetError: Files are missing or do not fit together.
-    """
-    if check and distributed.rank() == 0:
-        from cookseg.data.doctor.report import require_sound  # noqa: PLC0415 - most of the doctor is of no use here
-
-        require_sound(root, layout)
-    return Data.find(root, layout)
 
 
 def finish(data: Data, run: Run, *, progress: Progress = silent) -> Trained:

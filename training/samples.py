@@ -4,13 +4,9 @@ A training example is a pure function of (seed, epoch, index). Order and augment
 number of workers, and a resumed run sees what the uninterrupted one would have seen.
 """
 
-import mmap
-import os
 import signal
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO
 
 import cv2
 import numpy as np
@@ -18,67 +14,13 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.images import UInt8Array
-from cookseg.runtime.imaging.preprocess import fit, fitted_size
-from cookseg.runtime.model.contract import IGNORE, Preprocessing
 from cookseg.runtime.scoring.dataset import Sample
 from cookseg.training import distributed
 from cookseg.training.augment import AugmentConfig, augment
 
 Key = tuple[int, int]
 """Epoch and index of a training example."""
-
-
-def fit_sample(sample: Sample, spec: Preprocessing) -> Sample:
-    """Bring a sample to the network's size; padding has no ground truth."""
-    rows, columns = fitted_size(sample.truth.shape[0], sample.truth.shape[1], spec)
-    truth = np.full((spec.height, spec.width), IGNORE, np.uint8)
-    # INTER_NEAREST takes the corner of each cell; _EXACT its centre, as the frame's interpolation does
-    truth[:rows, :columns] = cv2.resize(sample.truth, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT)
-    return Sample(fit(sample.frame, spec), truth, sample.off_colors)
-
-
-def memory_mapped(samples: Iterable[Sample], count: int) -> list[Sample]:
-    """Keep samples of one size in a file instead of memory, and give them back as views into it.
-
-    The system holds as much of the file in memory as there is room for, once for all processes. The file has no name,
-    and goes when the last process does, a killed one too. It lies in the system's folder for temporary files.
-
-    Args:
-        samples: What `fit_sample` gave.
-        count: How many they are.
-
-    Raises:
-        InputError: The disk is full.
-    """
-    kept: list[Sample] = []
-    with tempfile.TemporaryFile() as file:
-        for sample in samples:
-            if not kept:
-                shapes = {"frame": sample.frame.shape, "truth": sample.truth.shape}
-                record = np.dtype([(name, np.uint8, shape) for name, shape in shapes.items()])
-                _reserve(file, record.itemsize * count)
-                pixels = np.ndarray(count, record, mmap.mmap(file.fileno(), record.itemsize * count))
-            frame, truth = pixels["frame"][len(kept)], pixels["truth"][len(kept)]
-            frame[:], truth[:] = sample.frame, sample.truth
-            kept.append(Sample(frame, truth, sample.off_colors))
-    return kept
-
-
-def _reserve(file: IO[bytes], size: int) -> None:
-    """Make a file so large, before anything is mapped: the system kills a process that writes where no room is left."""
-    try:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.truncate(size)
-    except OSError as error:
-        folder = tempfile.gettempdir()
-        raise InputError(
-            f"{folder}: {error.strerror}: the decoded frames take {size / 1e6:,.0f} MB; make room, name another folder"
-            " by the environment variable TMPDIR, or choose a smaller `preprocessing.height`"
-        ) from error
 
 
 class TrainingSet(Dataset[tuple[UInt8Array, npt.NDArray[np.int64]]]):
@@ -154,5 +96,6 @@ def _start_worker(_: int) -> None:
 
 def class_shares(samples: Sequence[Sample], classes: int) -> npt.NDArray[np.float64]:
     """Return the fraction of the labelled pixels that each class has, (C,) float64."""
-    counts = sum(np.bincount(s.truth.ravel(), minlength=256)[:classes].astype(np.float64) for s in samples)
-    return np.asarray(counts / max(1.0, float(np.sum(counts))))
+    # for a few classes five times faster than np.bincount
+    counts = [sum(np.count_nonzero(sample.truth == value) for sample in samples) for value in range(classes)]
+    return np.array(counts, np.float64) / max(1.0, float(sum(counts)))

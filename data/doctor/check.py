@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from cookseg.data.doctor.survey import Record, Survey
+from cookseg.data.doctor.reading import Record
+from cookseg.data.doctor.survey import Survey
 from cookseg.runtime.results import Table
 
 Severity = Literal["error", "warning"]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from cookseg.data.doctor.frames import BITS
-from cookseg.data.doctor.survey import Record
+from cookseg.data.doctor.reading import Record
 from cookseg.data.sessions import natural_key
 from cookseg.data.standard import SPLITS
 from cookseg.runtime.imaging.images import UInt8Array, read_image

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 
 from cookseg.data.doctor.masks import is_scaled, measure_mask
-from cookseg.data.doctor.survey import Record, Survey
+from cookseg.data.doctor.reading import Record
+from cookseg.data.doctor.survey import Survey
 from cookseg.data.standard import require_new_set, with_ignore_color, write_classes, write_image, write_mask
 from cookseg.runtime.errors import MaskError
 from cookseg.runtime.files import new_folder, write_atomically

@@ -111,17 +111,25 @@ def diagnose(survey: Survey) -> Report:
 
 
 @checked_keywords
-def require_sound(root: str | Path, layout: Layout = STANDARD) -> None:
+def require_sound(data: str | Path | Survey, layout: Layout = STANDARD) -> Survey:
     """Refuse a dataset that would break a training run: the quick part of the doctor.
 
     >>> require_sound("data/sets/mine")  # doctest: +SKIP
+
+    Args:
+        data: Folder of the dataset, or a survey of it; a quick one is enough.
+        layout: Where in the folder images and masks lie.
+
+    Returns:
+        The survey.
 
     Raises:
         CheckFailedError: Something would; the message lists the files.
         DatasetError: The folder, or one of a labelled split, does not exist.
         InputError: ``classes.json`` is not valid.
     """
-    report = diagnose(survey(root, layout, quick=True))
+    found = data if isinstance(data, Survey) else survey(data, layout, quick=True)
+    report = diagnose(found)
     if report.errors:
         lines = [
             f"{finding.check.title}: " + ", ".join(str(cell) for cell in row.cells if cell != "")
@@ -129,9 +137,10 @@ def require_sound(root: str | Path, layout: Layout = STANDARD) -> None:
             for row in finding.rows
         ]
         raise CheckFailedError(
-            f"{root}: {len(lines)} faults would break the run; `cook-data doctor {root}` says what to do about them,"
-            f" `check=False` trains all the same\n{listed(lines)}"
+            f"{found.root}: {len(lines)} faults would break the run; `cook-data doctor {found.root}` says what to do"
+            f" about them, `check=False` trains all the same\n{listed(lines)}"
         )
+    return found
 
 
 def summary(findings: Sequence[Finding]) -> str:

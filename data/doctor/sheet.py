@@ -14,8 +14,9 @@ import numpy as np
 
 from cookseg.data.doctor.labels import outlines
 from cookseg.data.doctor.masks import measure_mask
+from cookseg.data.doctor.reading import Record
 from cookseg.data.doctor.report import Report
-from cookseg.data.doctor.survey import Record, Survey
+from cookseg.data.doctor.survey import Survey
 from cookseg.data.standard import Split
 from cookseg.runtime.errors import ImageError, InputError, MaskError
 from cookseg.runtime.files import write_atomically

@@ -4,73 +4,30 @@ What is wrong with them is for `cookseg.data.doctor.checks` to say. No pixel is 
 into memory.
 """
 
-import functools
-import hashlib
 import re
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from cookseg.data.doctor.frames import FrameMeasures, measure_frame
-from cookseg.data.doctor.labels import LabelMeasures, measure_label
-from cookseg.data.doctor.masks import MaskMeasures, measure_mask
+from cookseg.data.doctor.reading import Reading, Record
+from cookseg.data.samples import SampleFile
 from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern, session_of
 from cookseg.data.standard import LABELLED, SPLITS, STANDARD, Split
-from cookseg.runtime.errors import ImageError, MaskError
 from cookseg.runtime.imaging.frame import Size
-from cookseg.runtime.imaging.headers import Header, read_header
-from cookseg.runtime.imaging.images import IMAGE_SUFFIXES, read_image
+from cookseg.runtime.imaging.images import IMAGE_SUFFIXES
 from cookseg.runtime.keywords import checked_keywords
-from cookseg.runtime.model.contract import IGNORE, ClassTable
+from cookseg.runtime.model.contract import IGNORE, ClassTable, Preprocessing
 from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.scoring.dataset import Layout, Listing, Pair, list_images, list_split, load_classes, read_pair
 from cookseg.runtime.scoring.evaluation import require_same_classes
-from cookseg.runtime.stream.parallel import map_on_cores
 from cookseg.runtime.walk import list_files
 
 _SURE = 230  # of 255: nine tenths
-
-
-@dataclass
-class Record:
-    """A frame of a split, its mask if it has one, and measures of both.
-
-    Attributes:
-        split: train, val or test.
-        name: The image's path below its folder, without suffix.
-        session: The cooking session that the name tells, or None.
-        image: File of the image.
-        mask: File of the mask, or None.
-        unreadable: What could not be read and why, by file.
-        image_header: How the image is stored.
-        mask_header: How the mask is stored.
-        size: Height and width of the upright image.
-        measures: Measures of the image's pixels.
-        truth: Measures of the mask.
-        label: Measures of the mask against the image.
-        digest: Identifies the image's pixels.
-        disagreement: Share of the labelled pixels for which a model is sure of another class, where one was given.
-    """
-
-    split: Split
-    name: str
-    session: str | None
-    image: Path
-    mask: Path | None
-    unreadable: dict[Path, str] = field(default_factory=dict)
-    image_header: Header | None = None
-    mask_header: Header | None = None
-    size: Size | None = None
-    measures: FrameMeasures | None = None
-    truth: MaskMeasures | None = None
-    label: LabelMeasures | None = None
-    digest: bytes = b""
-    disagreement: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +41,7 @@ class Survey:
         listings: Files of each split as they pair up; images of test may be without masks.
         records: All frames that have what their split needs.
         foreign: Files in the folders that no command reads.
+        samples: The frames and masks at a network's size, where that was asked for.
     """
 
     root: Path
@@ -92,6 +50,7 @@ class Survey:
     listings: dict[Split, Listing]
     records: list[Record]
     foreign: list[Path]
+    samples: SampleFile | None = None
 
     def name(self, path: Path | None) -> str:
         """Return a file's path below the dataset's folder, or nothing where there is no file."""
@@ -99,13 +58,14 @@ class Survey:
 
 
 @checked_keywords
-def survey(
+def survey(  # noqa: PLR0913 - all but one have defaults
     root: str | Path,
     layout: Layout = STANDARD,
     *,
     session_pattern: str | re.Pattern[str] = DEFAULT_PATTERN,
     segmenter: Segmenter | None = None,
     quick: bool = False,
+    spec: Preprocessing | None = None,
     progress: Progress = silent,
 ) -> Survey:
     """Look at every file of a dataset.
@@ -119,6 +79,8 @@ def survey(
         session_pattern: Finds the session in a frame's name; see `cookseg.data.sessions.session_of`.
         segmenter: A model of the dataset's classes, which says of what masks it is sure that they are wrong.
         quick: Leave out the test split and everything that cannot break a run: what takes long.
+            Files that the dataset's manifest knows are not checked again.
+        spec: A network's input, for which to keep frames and masks in `Survey.samples`.
         progress: Is told how far it is.
 
     Raises:
@@ -141,9 +103,9 @@ def survey(
     for image in unlabelled:
         name = image.relative_to(root / "test" / layout.images).with_suffix("").as_posix()
         records.append(Record("test", name, session_of(name, sessions), image, None))
-    examine = functools.partial(_examine, classes=classes, layout=layout, quick=quick)
-    records = list(progress(map_on_cores(examine, records), "checking", len(records)))
-    found = Survey(root, layout, classes, listings, records, _foreign(root, layout))
+    samples = SampleFile(spec, len(records)) if spec else None
+    records = Reading(root, classes, layout, samples, quick=quick).read(records, "checking", progress)
+    found = Survey(root, layout, classes, listings, records, _foreign(root, layout), samples)
     if segmenter:
         _judge(found, segmenter, progress)
     return found
@@ -199,29 +161,6 @@ def _list_test(root: Path, layout: Layout) -> tuple[Listing, list[Path]]:
         return Listing([], [], [], []), list_images(folder)
     listing = list_split(root, "test", layout)
     return replace(listing, images_alone=[]), listing.images_alone
-
-
-def _examine(record: Record, classes: ClassTable, layout: Layout, quick: bool) -> Record:
-    frame = class_map = None
-    try:
-        frame = read_image(record.image)
-        record.size = (frame.shape[0], frame.shape[1])
-        record.image_header = read_header(record.image)
-    except ImageError as error:
-        record.unreadable[record.image] = str(error)
-    if record.mask:
-        try:
-            class_map, record.truth = measure_mask(record.mask, classes, layout)
-            record.mask_header = read_header(record.mask)
-        except (ImageError, MaskError) as error:
-            record.unreadable[record.mask] = str(error)
-    if frame is not None and not quick:
-        record.measures = measure_frame(frame)
-        record.digest = hashlib.blake2b(frame.data, digest_size=16).digest()
-        if class_map is not None and class_map.shape == record.size and not (record.truth and record.truth.error):
-            orientation = record.image_header.orientation if record.image_header else 1
-            record.label = measure_label(frame, class_map, orientation)
-    return record
 
 
 def _foreign(root: Path, layout: Layout) -> list[Path]:

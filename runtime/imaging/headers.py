@@ -50,12 +50,16 @@ def read_header(path: Path) -> Header:
         ImageError: The file is truncated, or of another kind.
         OSError: The file cannot be read.
     """
-    data = path.read_bytes()
+    return header_of(path.read_bytes(), str(path))
+
+
+def header_of(data: bytes, name: str) -> Header:
+    """Return what `read_header` does, of the bytes of a file; ``name`` is what messages call it."""
     match kind := container(data):
         case "JPEG":
             jpeg = read_jpeg_header(data)
             if jpeg.scan < 0:
-                raise ImageError(f"{path} is a truncated JPEG: copy or record it again")
+                raise ImageError(f"{name} is a truncated JPEG: copy or record it again")
             model = _JPEG_MODELS.get(jpeg.components, "RGB")
             return Header(kind, model, jpeg.bits, jpeg.orientation, lossy=True)
         case "PNG":
@@ -74,4 +78,4 @@ def read_header(path: Path) -> Header:
             alpha = data[12:16] == b"VP8X" and data[20] & 0x10
             orientation = containers.webp_orientation(data)
             return Header(kind, "RGBA" if alpha else "RGB", 8, orientation, lossy=b"VP8 " in data[12:4096])
-    raise ImageError(f"{path} is not a JPEG, PNG, BMP, TIFF or WebP")
+    raise ImageError(f"{name} is not a JPEG, PNG, BMP, TIFF or WebP")

@@ -28,6 +28,7 @@ from cookseg.runtime.files import read_regular
 from cookseg.runtime.imaging import bmp, containers, jpeg, tiff
 from cookseg.runtime.imaging.containers import container
 from cookseg.runtime.imaging.limits import AGAIN, MAX_BYTES
+from cookseg.runtime.imaging.unfilter import decode_png
 from cookseg.runtime.keywords import checked_keywords
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
@@ -98,8 +99,13 @@ def read_mask_image(path: Path | str, *, indices: bool = False) -> UInt8Array:
         ImageError: As `read_image`.
         MaskError: A value does not fit into 8 bits, or a TIFF shows other values than it stores.
     """
-    with _in_memory(str(path)):
-        return _stored_values(read_file(path), str(path), indices)
+    return decode_mask_image(read_file(path), str(path), indices=indices)
+
+
+def decode_mask_image(data: bytes, name: str, *, indices: bool = False) -> UInt8Array:
+    """Return what `read_mask_image` does, of the bytes of a file; ``name`` is what messages call it."""
+    with _in_memory(name):
+        return _stored_values(data, name, indices)
 
 
 def _stored_values(data: bytes, path: str, indices: bool) -> UInt8Array:
@@ -107,6 +113,11 @@ def _stored_values(data: bytes, path: str, indices: bool) -> UInt8Array:
     if indices and kind in _AS_GREY:
         with _named(path):
             data = _AS_GREY[kind](data)
+    if kind == "PNG":
+        with _named(path):
+            data = containers.check_png(data)
+        if (simple := decode_png(data)) is not None:
+            return simple
     pixels = _decode(data, path, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     if pixels.ndim == 3 and kind != "TIFF":
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)

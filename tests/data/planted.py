@@ -37,7 +37,7 @@ def files(findings):
 
 
 def digest(root):
-    found = sorted(path for path in root.rglob("*") if path.is_file())
+    found = sorted(path for path in root.rglob("*") if path.is_file() and path.parent.name != ".cookseg")
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 

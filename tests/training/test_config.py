@@ -262,7 +262,7 @@ torch.set_num_threads(1)
 from cookseg.runtime.model.contract import Preprocessing
 from cookseg.training import TrainConfig, train
 config = TrainConfig(model="edge-s", epochs=1, batch=4, preprocessing=Preprocessing(32, 32))
-result = train(sys.argv[1], sys.argv[2], config, check=False)
+result = train(sys.argv[1], sys.argv[2], config)
 assert result.run.best.exists() and result.to_dict()["mean_iou"] == result.matrix.mean_iou
 assert "cookseg.runtime.terminal" not in sys.modules
 """

@@ -1,10 +1,7 @@
 """The pieces of training: the network at any size, the loss against plain formulas, batches, augmentation, rounding."""
 
 import copy
-import mmap
 import re
-import resource
-import tempfile
 from dataclasses import fields, replace
 
 import cv2
@@ -22,7 +19,7 @@ from cookseg.training.models import PRESETS, build
 from cookseg.training.models.network import InferenceHead
 from cookseg.training.models.unet import UNet, UNetConfig
 from cookseg.training.quantization import round_activations, round_weights, simulate_int8
-from cookseg.training.samples import Batches, TrainingSet, fit_sample, memory_mapped
+from cookseg.training.samples import Batches, TrainingSet
 
 TINY = UNetConfig(widths=(8, 16), stem=2)
 NONE = AugmentConfig(**{field.name: 0 for field in fields(AugmentConfig)})
@@ -202,43 +199,6 @@ class TestAugmentation:
         same, truth = augment(sample, sample, NONE, np.random.default_rng(0))
         assert np.abs(same.astype(int) - frame).max() <= 1  # the rounding of the light table
         assert np.array_equal(truth, frame[..., 0])
-
-
-class TestMemoryMappedSamples:
-    """Frames and truths in a file without a name."""
-
-    @pytest.fixture
-    def samples(self):
-        pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3), np.uint8)
-        return [Sample(frame, frame[..., 0] % 3, number) for number, frame in enumerate(pixels)]
-
-    def test_they_are_what_they_were_and_not_in_memory(self, samples):
-        kept = memory_mapped(iter(samples), 4)
-        for sample, before in zip(kept, samples, strict=True):
-            assert np.array_equal(sample.frame, before.frame)
-            assert np.array_equal(sample.truth, before.truth)
-            assert sample.off_colors == before.off_colors
-            assert sample.frame.flags.c_contiguous
-            assert isinstance(sample.frame.base.base, mmap.mmap)
-            assert sample.truth.base.base is kept[0].frame.base.base
-
-    def test_a_full_disk_is_an_error_before_anything_is_written(self, samples, tmp_path, monkeypatch):
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400, hard))
-        try:
-            with pytest.raises(InputError, match=rf"{tmp_path}: .*frames take 0 MB.* TMPDIR"):
-                memory_mapped(iter(samples), 4)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_fitted_samples_ignore_their_padding():
-    sample = fit_sample(
-        Sample(np.zeros((10, 20, 3), np.uint8), np.ones((10, 20), np.uint8), 0), Preprocessing(64, 64, "letterbox")
-    )
-    assert (sample.truth[:32] == 1).all()
-    assert (sample.truth[32:] == IGNORE).all()
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing():

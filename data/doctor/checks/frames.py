@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from cookseg.data.doctor import duplicates
 from cookseg.data.doctor.check import Check, Found, Row
 from cookseg.data.doctor.frames import FrameMeasures
-from cookseg.data.doctor.survey import Record, Survey, by_session, size_text, usual_blur
+from cookseg.data.doctor.reading import Record
+from cookseg.data.doctor.survey import Survey, by_session, size_text, usual_blur
 
 _USELESS = "remove the frame and its mask, unless the appliance will see such frames too"
 

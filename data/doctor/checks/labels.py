@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from cookseg.data.doctor.check import Check, Found, Row
 from cookseg.data.doctor.labels import LabelMeasures
-from cookseg.data.doctor.survey import Record, Survey, usual_blur
+from cookseg.data.doctor.reading import Record
+from cookseg.data.doctor.survey import Survey, usual_blur
 
 _DISAGREES = 0.02  # of the labelled pixels; what every model gets wrong along edges is below
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from cookseg.data.doctor.check import Check, Found, Row
 from cookseg.data.doctor.masks import MaskMeasures
-from cookseg.data.doctor.survey import Record, Survey
+from cookseg.data.doctor.reading import Record
+from cookseg.data.doctor.survey import Survey
 from cookseg.runtime.model.contract import IGNORE
 
 

@@ -2,7 +2,8 @@
 
 from cookseg.data.doctor.check import Check, Found, Row
 from cookseg.data.doctor.masks import is_scaled
-from cookseg.data.doctor.survey import Record, Survey, size_text
+from cookseg.data.doctor.reading import Record
+from cookseg.data.doctor.survey import Survey, size_text
 from cookseg.runtime.model.contract import IGNORE
 
 
