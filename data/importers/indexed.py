@@ -38,7 +38,11 @@ class IndexedMasks:
             found.values = {value: str(value) for value in range(256)}
         if not images.is_dir():
             raise InputError(f"{images}: no such folder of images")
-        masks = {path.relative_to(source).with_suffix("").as_posix(): path for path in list_images(source)}
+        masks: dict[str, Path] = {}
+        for path in list_images(source):
+            other = masks.setdefault(path.relative_to(source).with_suffix("").as_posix(), path)
+            if other is not path:
+                raise InputError(f"{other} and {path}: two masks of one name: remove one of them")
         for image in list_images(images):
             name = image.relative_to(images).with_suffix("").as_posix()
             choices = (name, name.replace("/images/", "/masks/"), name.replace("/images/", "/labels/"), f"{name}_L")
