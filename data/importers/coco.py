@@ -152,7 +152,7 @@ def _shapes(annotation: dict[str, Any], names: dict[str, str], where: str) -> It
         except InputError as error:
             bad.append(Shape(label, None, where, _tight(points, around), str(error)))
     if good:
-        yield Shape(label, good, where, _tight(good, around))
+        yield Shape(label, good, where)
     yield from bad
 
 

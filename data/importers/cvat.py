@@ -84,7 +84,7 @@ def _labelled_image(element: ET.Element, images: Images, split: Split, where: st
     labelled = [
         (child, f"{where}: {child.tag} {number}")
         for number, child in enumerate(element, 1)
-        if child.get("label") is not None and child.tag != "tag"  # a tag says something of the image, not of a place
+        if child.tag != "tag"  # which says something of the image, not of a place in it
     ]
     labelled.sort(key=lambda item: int(item[0].get("z_order", 0)))
     shapes = tuple(_shape(child, size, place) for child, place in labelled)
@@ -93,7 +93,9 @@ def _labelled_image(element: ET.Element, images: Images, split: Split, where: st
 
 
 def _shape(element: ET.Element, size: Size, where: str) -> Shape:
-    label = element.attrib["label"]
+    label = element.get("label")
+    if label is None:
+        raise InputError(f"{where}: has no label")
     why = f"CVAT's {element.tag} has no area that is known"
     try:
         if segmentation := _segmentation(element, size):

@@ -107,7 +107,13 @@ class Images:
         if not found:
             places = ", ".join(map(str, self._folders)) or "a folder that is not there"
             raise InputError(f"{name}: no such image below {places}: name its folder with `images`")
+        if len(parts) > 1 and len(found) == 1 and self._is_of_another_folder(found[0][0], full):
+            raise InputError(f"{name}: no such image, and {found[0][0]} may be another: name its folder with `images`")
         return _longest(name, found, full)
+
+    def _is_of_another_folder(self, file: Path, full: Sequence[str]) -> bool:
+        """Return whether a file lies in a sub-folder, and of another name than the annotation's."""
+        return file.parent not in self._folders and _common_end(file.parts, full) == 1
 
     def _named(self, name: str) -> list[tuple[Path, Path]]:
         if self._by_name is None:

@@ -97,7 +97,7 @@ def polygon(points: Any) -> list[float]:
     """Return the coordinates of a polygon, flat.
 
     Raises:
-        InputError: They are not numbers, or fewer than three points.
+        InputError: They are not finite numbers, or fewer than three points.
     """
     try:
         flat = np.asarray(points, np.float64).ravel()
@@ -105,6 +105,8 @@ def polygon(points: Any) -> list[float]:
         raise InputError(f"a polygon has coordinates that are not numbers: {str(points)[:60]}") from error
     if len(flat) < 6 or len(flat) % 2:
         raise InputError(f"a polygon has {len(flat)} coordinates; three points, which are six, are needed")
+    if not np.isfinite(flat).all():
+        raise InputError(f"a polygon has a coordinate of {flat[~np.isfinite(flat)][0]}")
     return flat.tolist()
 
 

@@ -60,6 +60,8 @@ def _read_place(place: Place, config: Config, found: Labels, seen: set[tuple[Spl
     """Read all images of a place, but for those that another dataset's file has named before."""
     files, failures = listed_images(place, config)
     found.failures += failures
+    if place.path.is_dir():
+        found.failures += _labels_alone(files, place, config)
     new = [file for file in files if (place.split, file.resolve()) not in seen]
     for file in new:
         try:
@@ -95,16 +97,37 @@ def _name(image: Path, place: Place, config: Config) -> str:
 
 def _labels_of(image: Path, place: Place, config: Config) -> Path | None:
     """Return an image's text file: below ``labels`` in place of the last ``images`` in its path, or beside it."""
-    choices = []
-    for path in (image.parent, place.path):
-        if "images" in path.parts and image.is_relative_to(path):
-            last = len(path.parts) - 1 - path.parts[::-1].index("images")
-            choices.append(Path(*path.parts[:last], "labels", *path.parts[last + 1 :]) / image.relative_to(path))
-    choices.append(image)
-    if image.is_relative_to(place.path):
-        choices.append(config.file.parent / "labels" / image.relative_to(place.path))
-    texts = (choice.with_name(f"{image.stem}.txt") for choice in choices)
+    below = image.relative_to(place.path) if image.is_relative_to(place.path) else Path(image.name)
+    choices = [folder / below for folder in _label_folders(place, config)]
+    if own := _beside(image.parent):
+        choices.insert(0, own / image.name)
+    texts = (choice.with_name(f"{image.stem}.txt") for choice in (*choices, image))
     return next((text for text in texts if text.is_file()), None)
+
+
+def _label_folders(place: Place, config: Config) -> list[Path]:
+    """Return the folders below which the text files of a folder of images may lie as the images do."""
+    if not place.path.is_dir():
+        return []
+    return [folder for folder in (_beside(place.path), config.file.parent / "labels") if folder]
+
+
+def _beside(folder: Path) -> Path | None:
+    """Return a folder with ``labels`` in place of the last ``images`` in its path."""
+    if "images" not in folder.parts:
+        return None
+    last = len(folder.parts) - 1 - folder.parts[::-1].index("images")
+    return Path(*folder.parts[:last], "labels", *folder.parts[last + 1 :])
+
+
+def _labels_alone(images: list[Path], place: Place, config: Config) -> list[str]:
+    """Return a line for each text file of labels that belongs to none of a folder's images."""
+    folder = next((folder for folder in _label_folders(place, config) if folder.is_dir()), None)
+    if folder is None:
+        return []
+    used = {text for image in images if (text := _labels_of(image, place, config))}
+    texts = [text for text in sorted(folder.rglob("*.txt")) if text not in used and text.name != "classes.txt"]
+    return [f"{text}: no image of this name below {place.path}" for text in texts if text.stat().st_size]
 
 
 def _shape(words: list[str], names: dict[int, str], where: str) -> Shape:

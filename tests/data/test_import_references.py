@@ -1,12 +1,10 @@
 """References of labels that point at two things, or at none, are resolved by the tool's own rule or refused by name."""
 
 import json
-import os
 
 import numpy as np
 import pytest
 from labelled import (
-    BACKGROUND,
     FOOD,
     INSIDE,
     MAP,
@@ -21,6 +19,7 @@ from labelled import (
     truth,
     write,
 )
+from PIL import Image
 
 from cookseg.data.importers.labels import Images
 from cookseg.runtime.errors import InputError
@@ -173,163 +172,24 @@ class TestNames:
 
     def test_a_folder_that_is_linked_holds_no_other_images(self, tmp_path):
         picture(tmp_path / "a/1.png")
-        os.symlink(tmp_path / "a", tmp_path / "b")
+        (tmp_path / "b").symlink_to(tmp_path / "a")
         assert Images([tmp_path / "a", tmp_path / "b"]).find("1.png")[1] == "1"
 
+    def test_an_image_of_another_folder_is_not_taken(self, tmp_path):
+        picture(tmp_path / "images/s2/1.png")
+        for name in ("s1/1.png", "/photos/s1/1.png"):
+            with pytest.raises(InputError, match=r"s2/1\.png may be another"):
+                Images([tmp_path / "images"]).find(name)
+        assert Images([tmp_path / "images/s2"]).find("s1/1.png")[1] == "1"
 
-EGG_LINE = "0 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75\n"
-
-
-class TestYolo:
-    """Datasets as https://docs.ultralytics.com/datasets/segment/ describes them."""
-
-    def frame(self, root, image, line=EGG_LINE):
-        """An image, and its text file where Ultralytics looks for it."""
-        picture(root / image)
-        labels = (root / image.replace("images/", "labels/")).with_suffix(".txt")
-        if line is not None:
-            write(labels, line)
-
-    def read(self, tmp_path, source="in"):
-        result = run(tmp_path / source, tmp_path / "new", "--map", MAP, "--json")
-        return result.exit_code, json.loads(result.stdout or "{}").get("frames"), result.stderr
-
-    @pytest.mark.parametrize(
-        ("yaml", "root"),
-        [
-            ("path: .\ntrain: images/train\nval: images/val\n", "in"),
-            ("path: pan\ntrain: images/train\nval: images/val\n", "in/pan"),
-            ("path: ../pan\ntrain: images/train\nval: images/val\n", "pan"),
-            ("path: /gone/from/here\ntrain: images/train\nval: images/val\n", "in"),
-            ("train: ../images/train\nval: ../images/val\n", "in"),
-            ("train: C:\\data\\images\\train\nval: C:\\data\\images\\val\n", "in"),
-            ("train: [images/train]\nval: [images/val]\n", "in"),
-            ("train: train.txt\nval: [val.txt]\n", "in"),
-            ("path: pan\ntrain: images/train\nvalidation: images/val\n", "in/pan"),
-        ],
-    )
-    @pytest.mark.parametrize("labels", ["names: [egg]\n", "names: {0: egg}\n"])
-    def test_the_images_of_each_split(self, tmp_path, yaml, root, labels):
-        for split in ("train", "val"):
-            self.frame(tmp_path / root, f"images/{split}/{split}_1.png")
-            write(tmp_path / root / f"{split}.txt", f"./images/{split}/{split}_1.png\n\n")
-        write(tmp_path / "in/data.yaml", yaml + labels)
-        assert self.read(tmp_path) == (0, {"train": 1, "val": 1}, "")
-        assert names(tmp_path / "new") == ["train_1"]
-        assert (truth(tmp_path / "new", "val") == FOOD).sum() == 32 * 24
-
-    @pytest.mark.parametrize("line", ["images/train/a.png", "/elsewhere/images/train/a.png", "../images/train/a.png"])
-    def test_lists_of_another_machine(self, tmp_path, line):
-        self.frame(tmp_path / "in", "images/train/a.png")
-        self.frame(tmp_path / "in", "images/val/a.png")
-        write(tmp_path / "in/lists/train.txt", f"{line}\nimages/train/gone.png\n")
-        write(tmp_path / "in/data.yaml", "train: lists/train.txt\nnames: [egg]")
-        code, frames, stderr = self.read(tmp_path)
-        assert (code, frames, names(tmp_path / "new")) == (5, {"train": 1}, ["a"])
-        assert "lists/train.txt, line 2: images/train/gone.png: no such image" in stderr
-
-    def test_several_folders_whose_images_have_one_name(self, tmp_path):
-        self.frame(tmp_path / "in", "a/images/1.png")
-        self.frame(tmp_path / "in", "b/images/1.png")
-        write(tmp_path / "in/data.yaml", "train:\n- a/images\n- b/images\nnames: [egg]")
-        assert self.read(tmp_path) == (0, {"train": 2}, "")
-        assert names(tmp_path / "new") == ["a/images/1", "b/images/1"]
-
-    def test_images_below_the_folder_of_a_split(self, tmp_path):
-        self.frame(tmp_path / "in", "train/images/1.png")
-        write(tmp_path / "in/data.yaml", "train: train\nval: train\nnames: [egg]")
-        result = run(tmp_path / "in", tmp_path / "new", "--map", MAP)
-        assert result.exit_code == 0
-        assert names(tmp_path / "new") == names(tmp_path / "new", "val") == ["1"]
-        assert "1 images" in result.stdout
-        assert "are in train and val" in result.stdout
-
-    def test_two_splits_that_would_come_from_one_folder_are_refused(self, tmp_path):
-        self.frame(tmp_path / "in", "images/1.png")
-        write(tmp_path / "in/data.yaml", "train: ../a/images\nval: ../b/images\nnames: [egg]")
-        code, _, stderr = self.read(tmp_path)
-        assert code == 1
-        assert "train is ../a/images and val is ../b/images, but of both only" in stderr
-
-    def test_a_folder_that_can_be_two_is_refused(self, tmp_path):
-        self.frame(tmp_path / "in", "train/images/1.png")
-        self.frame(tmp_path, "train/images/1.png")
-        write(tmp_path / "in/data.yaml", "train: ../train/images\nnames: [egg]")
-        code, _, stderr = self.read(tmp_path)
-        assert code == 1
-        assert f"{tmp_path / 'train/images'} or {tmp_path / 'in/train/images'}" in stderr
-
-    def test_several_datasets_below_a_folder_are_all_read(self, tmp_path):
-        for name in ("a", "b"):
-            self.frame(tmp_path / "in", f"{name}/images/1.png")
-            write(tmp_path / f"in/{name}/data.yaml", "train: images\nnames: [egg]")
-        assert self.read(tmp_path) == (0, {"train": 2}, "")
-
-    def test_two_files_in_one_folder_are_refused(self, tmp_path):
-        self.frame(tmp_path / "in", "images/1.png")
-        for name in ("data", "other"):
-            write(tmp_path / f"in/{name}.yaml", "train: images\nnames: [egg]")
-        code, _, stderr = self.read(tmp_path)
-        assert code == 1
-        assert "data.yaml and other.yaml both describe a dataset" in stderr
-        assert self.read(tmp_path, "in/other.yaml")[0] == 0
-
-    @pytest.mark.parametrize("labels", ["{0: egg, 0: ladle}", '{0: egg, "0": ladle}'])
-    def test_a_class_of_two_names_is_refused(self, tmp_path, labels):
-        self.frame(tmp_path / "in", "images/1.png")
-        write(tmp_path / "in/data.yaml", f"names: {labels}")
-        code, _, stderr = self.read(tmp_path)
-        assert code == 1
-        assert "a class has two names" in stderr
-
-    def test_label_studio_writes_classes_and_no_yaml(self, tmp_path):
-        self.frame(tmp_path / "in", "images/1.png", EGG_LINE.replace("0 ", "1.0 ", 1))
-        write(tmp_path / "in/classes.txt", "ladle\negg\n")
-        write(tmp_path / "in/notes.json", {"categories": [], "info": {}})
-        assert self.read(tmp_path) == (0, {"train": 1}, "")
-        assert (truth(tmp_path / "new") == FOOD).sum() == 32 * 24
-
-    def test_its_images_may_lie_elsewhere(self, tmp_path):
-        picture(tmp_path / "photos/1.png")
-        write(tmp_path / "in/labels/1.txt", EGG_LINE)
-        write(tmp_path / "in/classes.txt", "egg\n")
-        code, _, stderr = self.read(tmp_path)
-        assert code == 1
-        assert "--images" in stderr
-        assert run(tmp_path / "in", tmp_path / "new", "--map", MAP, "--images", tmp_path / "photos").exit_code == 0
-        assert {*np.unique(truth(tmp_path / "new"))} == {FOOD, BACKGROUND}
-
-
-class TestForeign:
-    @pytest.mark.parametrize(
-        ("name", "content", "tool"),
-        [
-            ("ds/ann/pan_1.png.json", {"size": {}, "objects": []}, "Supervisely"),
-            ("meta.json", {"classes": [], "tags": []}, "Supervisely"),
-            ("via.json", {"pan_1.png1": {"filename": "pan_1.png", "size": 1, "regions": []}}, "VIA"),
-            ("via.json", {"_via_settings": {}, "_via_img_metadata": {}}, "VIA"),
-            ("via3.json", {"project": {}, "attribute": {}, "metadata": {}}, "VIA"),
-            ("export.json", [{"data_row": {}, "projects": {}}], "Labelbox"),
-            ("export.ndjson", '{"data_row": {}, "projects": {}}\n{}\n', "Labelbox"),
-            ("export.json", [{"Labeled Data": "https://", "Label": {}}], "Labelbox"),
-            ("export.json", [{"data": {}, "annotations": []}], "Label Studio"),
-            ("annotations/default.json", {"categories": {}, "items": []}, "Datumaro"),
-            ("unknown.json", [1, 2], "of no format that is read: export COCO"),
-            ("unknown.json", [], "of no format that is read: export COCO"),
-            ("unknown.json", {}, "of no format that is read: export COCO"),
-        ],
-    )
-    def test_other_formats_are_refused_by_name_and_never_taken_for_masks(self, tmp_path, name, content, tool):
-        picture(tmp_path / "in/images/pan_1.png")
-        path = write(tmp_path / "in" / name, content)
-        for source in (tmp_path / "in", path):
-            result = run(source, tmp_path / "new", "--map", MAP)
-            assert result.exit_code == 1
-            assert f"{path}: " in result.stderr
-            assert tool in result.stderr
-            assert "masks belong" not in result.stderr
-
-    def test_masks_beside_the_classes_of_a_dataset_are_masks(self, tmp_path):
-        picture(tmp_path / "in/pan_1.png")
-        write(tmp_path / "in/classes.json", "{}")
-        assert "these masks belong to" in run(tmp_path / "in", tmp_path / "new").stderr
+    def test_masks_that_have_no_image_and_images_that_have_two_are_named(self, tmp_path):
+        for name in ("masks/a.png", "masks/b.png", "masks/b_L.png", "masks/c.png"):
+            picture(tmp_path / name).unlink()
+            Image.fromarray(np.zeros((4, 6), np.uint8)).save(tmp_path / name)
+        for name in ("images/a.png", "images/b.png"):
+            picture(tmp_path / name, (4, 6))
+        result = run(tmp_path / "masks", tmp_path / "new", "--images", tmp_path / "images", "--map", "*=food")
+        assert result.exit_code == 5
+        assert "images/b.png: has two masks" in result.stderr
+        assert "masks/c.png: no image of this name" in result.stderr
+        assert names(tmp_path / "new") == ["a"]
