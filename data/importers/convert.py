@@ -168,8 +168,10 @@ def _undrawn(results: list[Drawn]) -> list[str]:
 def _convert(image: LabelledImage, rules: Rules, folder: Path, undrawn: Undrawn) -> Drawn:
     try:
         drawn = _upright_labels(image, rules)
-        lines = tuple(_line(shape, undrawn) for shape in drawn.undrawn)
-        if why := _reason_to_skip(drawn.undrawn, undrawn):
+        why = _reason_to_skip(drawn.undrawn, undrawn)
+        then = "left out with its frame" if why else "its bounds are ignored"
+        lines = tuple(f"{shape.where} ({shape.label}): {shape.why}; {then}" for shape in drawn.undrawn)
+        if why:
             return Drawn(image, undrawn=lines, failure=f"{image.file}: left out, {why}")
         labels = drawn.labels
         class_map = np.full(labels.shape, rules.unlabelled, np.uint8)
@@ -183,11 +185,6 @@ def _convert(image: LabelledImage, rules: Rules, folder: Path, undrawn: Undrawn)
         return Drawn(image, failure=str(error) if str(image.file) in str(error) else f"{image.file}: {error}")
     pixels = Counter({name: int(np.count_nonzero(labels == i)) for i, name in enumerate(rules.targets)})
     return Drawn(image, drawn.drawn, pixels, lines, ignores=bool((labels == IGNORED).any()))
-
-
-def _line(shape: Shape, undrawn: Undrawn) -> str:
-    then = "left out with its frame" if undrawn == "skip" or not shape.box else "its bounds are ignored"
-    return f"{shape.where} ({shape.label}): {shape.why}; {then}"
 
 
 def _reason_to_skip(shapes: tuple[Shape, ...], undrawn: Undrawn) -> str:

@@ -129,18 +129,33 @@ def _encoded(segmentation: Segmentation, size: Size, relative: bool) -> Iterator
         counts = segmentation["counts"]
         if [*segmentation["size"]] != [height, width]:
             raise ValueError(f"its mask is for {segmentation['size'][::-1]} pixels, the image has {[width, height]}")
-        if isinstance(counts, list):
-            if any(type(count) is not int or count < 0 for count in counts) or sum(counts) != height * width:
-                raise ValueError(f"its run lengths add up to {sum(counts)}, not to {height * width}")
-            yield coco_masks.frPyObjects(segmentation, height, width)
-        else:
-            yield {"size": [height, width], "counts": counts.encode() if isinstance(counts, str) else counts}
+        counts = counts if isinstance(counts, list) else _uncompressed(counts)
+        if any(type(count) is not int or count < 0 for count in counts) or sum(counts) != height * width:
+            raise ValueError(f"its run lengths add up to {sum(counts)}, not to {height * width}")
+        yield coco_masks.frPyObjects({**segmentation, "counts": counts}, height, width)
         return
     for points in segmentation:
         flat = np.array(points) * (np.tile([width, height], len(points) // 2) if relative else 1)
         if not np.isfinite(flat).all() or np.abs(flat).max() > _FARTHEST * max(size):
             raise ValueError(f"it has a coordinate of {flat[np.abs(flat).argmax()]:g} in an image of {width}x{height}")
         yield from coco_masks.frPyObjects([flat.tolist()], height, width)
+
+
+def _uncompressed(counts: Any) -> list[int]:
+    """Return run lengths that COCO compressed: pycocotools reads what is damaged without a word, and beyond its end."""
+    data = counts.encode("ascii") if isinstance(counts, str) else bytes(counts) if isinstance(counts, bytes) else None
+    if data is None:
+        raise TypeError(f"its run lengths are of the type {type(counts).__name__}")
+    runs: list[int] = []
+    value = shift = 0
+    for code in (byte - 48 for byte in data):  # six bits each: more to come, and five of the number, lowest first
+        value |= (code & 31) << shift
+        shift += 5
+        if not code & 32:
+            value -= (1 << shift) if code & 16 else 0
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return runs
 
 
 def _labels_of_mask(path: Path, rules: Rules, position: dict[str, int]) -> npt.NDArray[np.int16]:

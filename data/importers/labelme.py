@@ -89,7 +89,9 @@ def _shape(shape: dict[str, Any], size: Size | None, where: str) -> Shape:
     try:
         if segmentation := _segmentation(kind, shape, size):
             return Shape(label, segmentation, where)
-    except (InputError, KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+    except KeyError as error:
+        why = f"it lacks {error}"
+    except (InputError, TypeError, ValueError, IndexError, OverflowError) as error:
         why = str(error) if isinstance(error, InputError) else f"its points do not make a {kind}: {error}"
     return Shape(label, None, where, _bounds(kind, shape.get("points")), why)
 

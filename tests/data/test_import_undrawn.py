@@ -121,6 +121,8 @@ class TestUndrawn:
             ({"segmentation": [[2, 40, NAN, 44, 9, 44]], "bbox": [2, 38, 18, 9]}, np.s_[40:44, 2:20]),
             ({"segmentation": [[2, 40, 1e12, 40, 9, 44]]}, np.s_[40:44, 2:]),
             ({"segmentation": {"size": [4, 4], "counts": [16]}, "bbox": [2, 40, 18, 4]}, np.s_[40:44, 2:20]),
+            ({"segmentation": {"size": [48, 64], "counts": ""}, "bbox": [2, 40, 18, 4]}, np.s_[40:44, 2:20]),
+            ({"segmentation": {"size": [48, 64], "counts": "dk11[18K2N"}, "bbox": [2, 40, 18, 4]}, np.s_[40:44, 2:20]),
         ],
     )
     def test_coco_bounds_are_ignored(self, tmp_path, annotation, ignored):
