@@ -247,6 +247,14 @@ def split(
 @click.option("--unlabelled", help="Class of pixels without a shape, or ignore.  [default: the background]")
 @click.option("--order", default="file", show_default=True, help="What is drawn last: file, area or CLASS,CLASS,...")
 @click.option("--table", type=params.file_path, help="Labels of indices or colours: lines of `3 egg` or `255 0 0 egg`.")
+@click.option(
+    "--undrawn",
+    type=click.Choice(["ignore", "skip"]),
+    default="ignore",
+    show_default=True,
+    help="For shapes without an area (lines, points, COCO boxes): ignore their bounds, or skip their frames.",
+)
+@click.option("--keep-unannotated", is_flag=True, help="Take frames that nobody has annotated yet, too.")
 @params.json_option
 def import_set(
     source: Path,
@@ -257,9 +265,15 @@ def import_set(
 ) -> None:
     """Make a dataset of what a labelling tool wrote.
 
-    SOURCE is its file or folder, OUT a new folder. What cannot be converted is left out and named (exit 5).
+    SOURCE is its file or folder, OUT a new folder. What cannot be converted is left out and named (exit 5); where a
+    labelled shape cannot be drawn, its pixels never become background.
     """
     result = import_labels(source, out, classes=classes or COOKING, **options, progress=bar)
     console.emit(as_json, result)
+    said = []
     if result.failures:
-        raise PartialFailureError(f"{len(result.failures)} could not be imported:\n{listed(result.failures)}")
+        said.append(f"{len(result.failures)} could not be imported:\n{listed(result.failures)}")
+    if result.undrawn:
+        said.append(f"{len(result.undrawn)} labelled shapes were not drawn:\n{listed(result.undrawn)}")
+    if said:
+        raise PartialFailureError("\n".join(said))

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from cookseg.data.importers import registry, rules
 from cookseg.data.importers.importer import Request
@@ -32,6 +32,8 @@ def import_labels(  # noqa: PLR0913 - all but two have defaults
     unlabelled: str | None = None,
     order: str | Sequence[str] = "file",
     table: str | Path | None = None,
+    undrawn: Literal["ignore", "skip"] = "ignore",
+    keep_unannotated: bool = False,
     progress: Progress = silent,
 ) -> "ImportSummary":
     """Make a dataset of what a labelling tool wrote; what cannot be converted is left out and named.
@@ -52,6 +54,9 @@ def import_labels(  # noqa: PLR0913 - all but two have defaults
         unlabelled: Class of pixels without a shape, or ``ignore``; the background by default.
         order: What is drawn last: ``file``, ``area`` (small shapes on top), or classes from bottom to top.
         table: File with the labels of indices or colours, for masks: lines of ``3 egg`` or ``255 0 0 egg``.
+        undrawn: For shapes that cannot be drawn, such as lines, points and COCO boxes: ``ignore`` their bounds, which
+            then count nowhere, or ``skip`` their frames.
+        keep_unannotated: Whether frames that nobody has annotated yet are taken, all of them `unlabelled`.
         progress: Is told how far it is.
 
     Raises:
@@ -65,14 +70,17 @@ def import_labels(  # noqa: PLR0913 - all but two have defaults
         from cookseg.data.importers import convert  # noqa: PLC0415 - of an extra
     if split not in SPLITS:
         raise InputError(f"`split={split!r}` is not a split: choose one of {', '.join(SPLITS)}")
+    if undrawn not in get_args(convert.Undrawn):
+        raise InputError(f"`undrawn={undrawn!r}`: expected ignore or skip")
     chosen = classes if isinstance(classes, ClassTable) else read_classes(Path(classes))
     with tempfile.TemporaryDirectory() as scratch:
         request = Request(source, _path(images), split, _path(table), Path(scratch))
         kind, found = registry.read(request, kind)
+        unannotated = found.take_unannotated(keep_unannotated)
         targets, drawing = rules.parse_mapping(mapping), rules.parse_order(order, chosen)
         known = rules.make_rules(found, chosen, targets, unlabelled, drawing)
-        results = convert.convert(found, known, out, progress)
-    return convert.summary(kind, found, known, results, out)
+        results = convert.convert(found, known, out, undrawn, progress)
+    return convert.summary(kind, found, known, results, unannotated, out)
 
 
 def _path(given: str | Path | None) -> Path | None:

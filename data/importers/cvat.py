@@ -1,15 +1,18 @@
-"""CVAT for images 1.1, XML: https://docs.cvat.ai/docs/manual/advanced/xml_format/."""
+"""CVAT for images 1.1, XML: https://docs.cvat.ai/docs/manual/advanced/xml_format/.
+
+CVAT exports a task as a whole: an ``<image>`` without shapes is one that nobody has annotated yet. A project's images
+lie below ``images/SUBSET/``. A cuboid is a box in space, of which only the projected corners are known.
+"""
 
 import xml.etree.ElementTree as ET
-from collections import Counter
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from cookseg.data.importers.importer import Request
 from cookseg.data.importers.labels import Images, LabelledImage, Labels, split_in
-from cookseg.data.importers.shapes import Segmentation, Shape, box, ellipse, placed, polygon
+from cookseg.data.importers.shapes import Box, Segmentation, Shape, bounds, box, ellipse, placed, polygon
 from cookseg.data.standard import Split
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.frame import Size
@@ -17,33 +20,35 @@ from cookseg.runtime.walk import list_files
 
 
 class Cvat:
-    """A CVAT file, or the one in a folder; its subsets tell the splits."""
+    """CVAT files: one, or all below a folder; subsets, and names of files and folders, tell the splits."""
 
     name: ClassVar[str] = "cvat"
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
 
     def claims(self, path: Path) -> bool:
-        """Return whether a file is XML, which no other format is."""
-        return path.is_file() and path.suffix.lower() in self.suffixes
+        """Return whether a file is XML of this format."""
+        return path.is_file() and path.suffix.lower() in self.suffixes and b"<annotations" in path.read_bytes()
 
     def read(self, request: Request) -> Labels:
-        """Read all images; tracks of a video are refused."""
-        source, images = request.source, request.images
-        path = source if source.is_file() else next(iter(list_files(source, self.suffixes)), None)
-        if path is None:
-            raise InputError(f"{source}: no XML file here")
-        root = _read_xml(path)
-        found, skipped = Labels(), Counter[str]()
-        split = split_in(path.stem) or request.split
-        finder = Images([images] if images else [path.parent / "images", path.parent])
-        for element in root.iter("image"):
-            name = element.get("name", "")
+        """Read all images of all files; tracks of a video are refused."""
+        source = request.source
+        paths = [source] if source.is_file() else list_files(source, self.suffixes)
+        found = Labels()
+        for path in paths:
+            if not (source.is_file() or self.claims(path)):
+                found.notes.append(f"{path}: not a CVAT file, left out")
+                continue
             try:
-                found.images.append(_labelled_image(element, name, finder, split, skipped))
-            except (InputError, ValueError, KeyError) as error:
-                named = isinstance(error, InputError) and name in str(error)
-                found.failures.append(str(error) if named else f"{name}: {error}")
-        found.add_note("shapes without an area were left out", skipped)
+                root = _read_xml(path)
+            except InputError as error:
+                if len(paths) == 1:
+                    raise
+                found.failures.append(str(error))
+                continue
+            told = split_in(path.stem) or (None if source.is_file() else split_in(path.parent.name))
+            _read_images(path, root, request.images, told or request.split, found)
+        if not paths:
+            raise InputError(f"{source}: no XML file here")
         return found
 
 
@@ -62,38 +67,57 @@ def _read_xml(path: Path) -> ET.Element:
     return root
 
 
-def _labelled_image(
-    element: ET.Element, name: str, images: Images, split: Split, skipped: Counter[str]
-) -> LabelledImage:
+def _read_images(path: Path, root: ET.Element, given: Path | None, split: Split, found: Labels) -> None:
+    finder = Images([given] if given else [path.parent / "images", path.parent])
+    for element in root.iter("image"):
+        name = element.get("name", "")
+        try:
+            found.images.append(_labelled_image(element, finder, split, f"{path}: {name}"))
+        except (InputError, ValueError, KeyError) as error:
+            named = isinstance(error, InputError) and name in str(error)
+            found.failures.append(str(error) if named else f"{path}: {name}: {error}")
+
+
+def _labelled_image(element: ET.Element, images: Images, split: Split, where: str) -> LabelledImage:
     subset = element.get("subset", "")
-    try:
-        file, stem = images.find(f"{subset}/{name}" if subset else name)
-    except InputError:
-        file, stem = images.find(name)
+    file, stem = images.find(element.get("name", ""), subset)
     size = int(element.attrib["height"]), int(element.attrib["width"])
-    shapes = []
-    for child in sorted(element, key=lambda child: int(child.get("z_order", 0))):
-        segmentation = _segmentation(child, size)
-        if segmentation is not None:
-            shapes.append(Shape(child.attrib["label"], segmentation))
-        elif child.get("label"):
-            skipped[child.tag] += 1
-    return LabelledImage(split_in(subset) or split, stem.removeprefix(f"{subset}/"), file, tuple(shapes), size)
+    labelled = [
+        (child, f"{where}: {child.tag} {number}")
+        for number, child in enumerate(element, 1)
+        if child.tag != "tag"  # which says something of the image, not of a place in it
+    ]
+    labelled.sort(key=lambda item: int(item[0].get("z_order", 0)))
+    shapes = tuple(_shape(child, size, place) for child, place in labelled)
+    name = stem.removeprefix(f"{subset}/")
+    return LabelledImage(split_in(subset) or split, name, file, shapes, size, annotated=bool(shapes))
+
+
+def _shape(element: ET.Element, size: Size, where: str) -> Shape:
+    label = element.get("label")
+    if label is None:
+        raise InputError(f"{where}: has no label")
+    why = f"CVAT's {element.tag} has no area that is known"
+    try:
+        if segmentation := _segmentation(element, size):
+            return Shape(label, segmentation, where)
+    except (InputError, ValueError, KeyError) as error:
+        why = str(error) if isinstance(error, InputError) else f"it is damaged: {error!r}"
+    return Shape(label, None, where, _bounds(element), why)
 
 
 def _segmentation(element: ET.Element, size: Size) -> Segmentation | None:
     def number(name: str) -> float:
-        return float(element.get(name, 0))
+        return float(element.attrib[name])
 
+    degrees = float(element.get("rotation", 0))
     match element.tag:
         case "polygon":
-            points = [[float(value) for value in point.split(",")] for point in element.attrib["points"].split(";")]
-            return [polygon(points)]
+            return [polygon(_points(element))]
         case "box":
-            return [box(number("xtl"), number("ytl"), number("xbr"), number("ybr"), number("rotation"))]
+            return [box(number("xtl"), number("ytl"), number("xbr"), number("ybr"), degrees)]
         case "ellipse":
-            radii = number("rx"), number("ry")
-            return [ellipse((number("cx"), number("cy")), radii, number("rotation"))]
+            return [ellipse((number("cx"), number("cy")), (number("rx"), number("ry")), degrees)]
         case "mask":
             runs = [int(run) for run in element.attrib["rle"].split(",")]
             height, width = int(element.attrib["height"]), int(element.attrib["width"])
@@ -102,3 +126,27 @@ def _segmentation(element: ET.Element, size: Size) -> Segmentation | None:
             flat = np.repeat(np.arange(len(runs)) % 2, runs)  # along the rows; the first run is outside
             return placed(flat.reshape(height, width), int(element.attrib["left"]), int(element.attrib["top"]), size)
     return None
+
+
+def _points(element: ET.Element) -> list[list[str]]:
+    return [point.split(",") for point in element.attrib["points"].split(";") if point.strip()]
+
+
+def _bounds(element: ET.Element) -> Box | None:
+    """Return the bounds of a shape by all coordinates that it, or a part of it, has."""
+    if element.tag == "mask":
+        left, top, width, height = (_float(element.get(name)) for name in ("left", "top", "width", "height"))
+        return bounds([left, top, left + width, top + height])
+    points: list[Any] = []
+    for part in element.iter():  # a skeleton holds points
+        points += _points(part) if "points" in part.attrib else []
+        corners = sorted({name[1:] for name in part.attrib if name[:2] in ("xt", "xb")})  # tl, br, tl1, bl2, ...
+        points += [[_float(part.get(f"x{corner}")), _float(part.get(f"y{corner}"))] for corner in corners]
+    return bounds(points)
+
+
+def _float(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")

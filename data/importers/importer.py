@@ -56,7 +56,7 @@ class Importer(Protocol):
         ...
 
     def read(self, request: Request) -> Labels:
-        """Read all labels.
+        """Read all labels: what is labelled and cannot be drawn too, as a shape without an area.
 
         Raises:
             InputError: There are none, or a file that holds all of them is damaged.

@@ -38,18 +38,30 @@ class IndexedMasks:
             found.values = {value: str(value) for value in range(256)}
         if not images.is_dir():
             raise InputError(f"{images}: no such folder of images")
-        masks = {path.relative_to(source).with_suffix("").as_posix(): path for path in list_images(source)}
+        masks: dict[str, Path] = {}
+        for path in list_images(source):
+            other = masks.setdefault(path.relative_to(source).with_suffix("").as_posix(), path)
+            if other is not path:
+                raise InputError(f"{other} and {path}: two masks of one name: remove one of them")
+        unused = set(masks.values())
         for image in list_images(images):
+            unused.discard(image)
             name = image.relative_to(images).with_suffix("").as_posix()
             choices = (name, name.replace("/images/", "/masks/"), name.replace("/images/", "/labels/"), f"{name}_L")
-            mask = next((masks[choice] for choice in choices if choice in masks and masks[choice] != image), None)
-            if mask is None:
+            fitting = {masks[choice] for choice in choices if choice in masks and masks[choice] != image}
+            if len(fitting) > 1:
+                found.failures.append(f"{image}: has two masks: {', '.join(map(str, sorted(fitting)))}")
+            unused -= fitting
+            if not fitting:
                 found.unlabelled.append(image)
+            if len(fitting) != 1:
                 continue
+            mask = fitting.pop()
             told = split_in(name.partition("/")[0]) if "/" in name else None
             below = name.partition("/")[2] if told else name
             labelled = LabelledImage(told or request.split, below.removeprefix("images/"), image, mask=mask)
             found.images.append(labelled)
+        found.failures += [f"{mask}: no image of this name below {images}" for mask in sorted(unused)]
         return found
 
 

@@ -1,11 +1,15 @@
-"""LabelMe JSON: a file for each image, with polygons, rectangles, circles and masks; https://github.com/wkentaro/labelme."""
+"""LabelMe JSON: a file for each image, with polygons, rectangles, circles and masks; https://github.com/wkentaro/labelme.
+
+Its relatives write the same files with shapes of their own, such as X-AnyLabeling's rectangles of four corners
+(https://github.com/CVHub520/X-AnyLabeling). A file without shapes is of an image that nobody has annotated yet: LabelMe
+saves one when an image is looked at with automatic saving.
+"""
 
 import base64
 import binascii
 import math
-from collections import Counter
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 import cv2
@@ -13,10 +17,13 @@ import numpy as np
 
 from cookseg.data.importers.importer import Request
 from cookseg.data.importers.labels import Images, LabelledImage, Labels, read_json, split_in
-from cookseg.data.importers.shapes import Segmentation, Shape, box, ellipse, placed, polygon
+from cookseg.data.importers.shapes import Box, Segmentation, Shape, bounds, box, ellipse, placed, polygon
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.frame import Size
 from cookseg.runtime.walk import list_files
+
+_CORNERS = 4
+_ENDS = 2
 
 
 class LabelMe:
@@ -33,14 +40,13 @@ class LabelMe:
         """Read all files."""
         source, images = request.source, request.images
         paths = [source] if source.is_file() else list_files(source, self.suffixes)
-        found, skipped = Labels(), Counter[str]()
+        found = Labels()
         for path in paths:
             below = path.relative_to(source) if source.is_dir() else Path(path.name)
             told = next((part for part in map(split_in, below.parts[:-1]) if part), request.split)
             try:
-                value = _read_file(path)
-                finder, scratch = Images([images or path.parent]), request.scratch / below.parent
-                image = _labelled_image(path, value, finder, scratch, skipped)
+                finder = Images([images or path.parent])
+                image = _labelled_image(path, _read_file(path), finder, below.parent, request.scratch)
                 inside = Path(*(part for part in below.parent.parts if not split_in(part)))
                 name = image.name if images else (inside / image.name).as_posix()
                 found.images.append(replace(image, split=told, name=name))
@@ -48,7 +54,6 @@ class LabelMe:
                 found.failures.append(str(error) if str(path) in str(error) else f"{path}: {error}")
         if not paths:
             raise InputError(f"{source}: no JSON file here")
-        found.add_note("shapes without an area were left out", skipped)
         return found
 
 
@@ -63,33 +68,41 @@ def _read_file(path: Path) -> dict[str, Any]:
     return value
 
 
-def _labelled_image(
-    path: Path, value: dict[str, Any], images: Images, scratch: Path, skipped: Counter[str]
-) -> LabelledImage:
+def _labelled_image(path: Path, value: dict[str, Any], images: Images, below: Path, scratch: Path) -> LabelledImage:
     try:
-        image, name = images.find(str(value["imagePath"]))
+        image, name = images.find(str(value["imagePath"]), below.as_posix())
     except InputError:
         if not value.get("imageData"):
             raise
-        image, name = scratch / path.stem, path.stem
-        scratch.mkdir(parents=True, exist_ok=True)
+        image, name = scratch / below / path.stem, path.stem
+        image.parent.mkdir(parents=True, exist_ok=True)
         image.write_bytes(_decoded(value["imageData"]))
     height, width = value.get("imageHeight"), value.get("imageWidth")
     size = (int(height), int(width)) if height and width else None
-    shapes = []
-    for shape in value["shapes"]:
-        segmentation = _segmentation(shape, size)
-        if segmentation is None:
-            skipped[str(shape.get("shape_type"))] += 1
-        else:
-            shapes.append(Shape(str(shape["label"]), segmentation))
-    return LabelledImage("train", name, image, tuple(shapes), size)
+    where = f"{path}: {PurePosixPath(str(value['imagePath']).replace(chr(92), '/')).name}"
+    shapes = tuple(_shape(shape, size, f"{where}: shape {n}") for n, shape in enumerate(value["shapes"], 1))
+    return LabelledImage("train", name, image, shapes, size, annotated=bool(shapes))
 
 
-def _segmentation(shape: dict[str, Any], size: Size | None) -> Segmentation | None:
+def _shape(shape: dict[str, Any], size: Size | None, where: str) -> Shape:
+    label, kind = str(shape["label"]), str(shape.get("shape_type") or "polygon")
+    why = f"LabelMe's {kind} has no area that is known"
+    try:
+        if segmentation := _segmentation(kind, shape, size):
+            return Shape(label, segmentation, where)
+    except KeyError as error:
+        why = f"it lacks {error}"
+    except (InputError, TypeError, ValueError, IndexError, OverflowError) as error:
+        why = str(error) if isinstance(error, InputError) else f"its points do not make a {kind}: {error}"
+    return Shape(label, None, where, _bounds(kind, shape.get("points")), why)
+
+
+def _segmentation(kind: str, shape: dict[str, Any], size: Size | None) -> Segmentation | None:
     points = shape["points"]
-    match shape.get("shape_type") or "polygon":
+    match kind:
         case "polygon":
+            return [polygon(points)]
+        case "rectangle" | "oriented_rectangle" | "rotation" | "quadrilateral" if len(points) == _CORNERS:
             return [polygon(points)]
         case "rectangle":
             (left, right), (top, bottom) = (sorted(values) for values in zip(*points, strict=True))
@@ -104,6 +117,12 @@ def _segmentation(shape: dict[str, Any], size: Size | None) -> Segmentation | No
             left, top = (round(value) for value in points[0])
             return placed(pixels > 0, left, top, size)
     return None
+
+
+def _bounds(kind: str, points: Any) -> Box | None:
+    if kind == "circle" and isinstance(points, list) and len(points) < _ENDS:
+        return None  # a centre says nothing of the radius
+    return bounds(points)
 
 
 def _decoded(text: str) -> bytes:

@@ -1,9 +1,10 @@
 """Labelled images: what every importer reads, and where the images lie."""
 
+import itertools
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -23,10 +24,11 @@ class LabelledImage:
         split: The split that it belongs to.
         name: Path below the split's folder of images, without suffix.
         file: The image.
-        shapes: Labelled regions, what is drawn later lies on top.
+        shapes: Labelled regions, what is drawn later lies on top; also those that cannot be drawn.
         size: Height and width as the tool saw it, or None where the format does not say.
         relative: Whether coordinates are shares of width and height.
         mask: A file with an index for each pixel, instead of shapes.
+        annotated: Whether anybody has worked on it, as far as the format tells.
     """
 
     split: Split
@@ -36,6 +38,7 @@ class LabelledImage:
     size: Size | None = None
     relative: bool = False
     mask: Path | None = None
+    annotated: bool = True
 
 
 @dataclass
@@ -46,7 +49,7 @@ class Labels:
         images: All that can be converted.
         failures: What cannot, a line each that names the file.
         notes: What the user should know.
-        unlabelled: Images without a file of labels: left out, for nobody knows what they show.
+        unlabelled: Images without a mask: left out, for nobody knows what they show.
         values: For masks of indices, the label of each value.
         colors: For masks of colours, the label of each colour.
     """
@@ -58,10 +61,17 @@ class Labels:
     values: dict[int, str] = field(default_factory=dict)
     colors: dict[tuple[int, int, int], str] = field(default_factory=dict)
 
-    def add_note(self, what: str, counts: dict[str, int]) -> None:
-        """Note how often what occurred, where it did."""
-        if counts:
-            self.notes.append(f"{what}: " + ", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
+    def take_unannotated(self, keep: bool) -> list[Path]:
+        """Leave out, unless they are to be kept, the images that nobody has annotated yet, and return their files."""
+        bare = [image for image in self.images if not image.annotated]
+        if not keep:
+            self.images = [image for image in self.images if image.annotated]
+        if self.unlabelled:
+            self.notes.append(_counted(self.unlabelled, "without a mask", "were left out"))
+        if bare:
+            what = "were kept, and have no shape" if keep else "were left out; `keep_unannotated=True` keeps them"
+            self.notes.append(_counted([image.file for image in bare], "that nobody has annotated", what))
+        return [image.file for image in bare] + self.unlabelled
 
 
 class Images:
@@ -74,25 +84,36 @@ class Images:
         self._folders = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
         self._by_name: dict[str, list[tuple[Path, Path]]] | None = None
 
-    def find(self, name: str) -> tuple[Path, str]:
+    def find(self, name: str, below: str = "") -> tuple[Path, str]:
         """Return an image's file, and its path below its folder without suffix.
+
+        Where files of this name lie in several folders, the longest end of the annotation's path that exists decides.
+
+        Args:
+            name: What the annotation calls it.
+            below: The folder, such as a subset's, that the name is relative to by the tool's rules, if it exists.
 
         Raises:
             InputError: There is none, or more than one.
         """
-        path = PurePosixPath(name.replace("\\", "/"))
-        if not path.is_absolute() and ".." not in path.parts and path.name and ":" not in path.parts[0]:
-            for folder in self._folders:
-                if (folder / path).is_file():
-                    return folder / path, path.with_suffix("").as_posix()
-        found = self._named(path.name)
-        if len(found) == 1:
-            file, folder = found[0]
-            return file, file.relative_to(folder).with_suffix("").as_posix()
-        if found:
-            raise InputError(f"{name}: {len(found)} images have this name: {found[0][0]}, {found[1][0]}, ...")
-        places = ", ".join(map(str, self._folders)) or "a folder that is not there"
-        raise InputError(f"{name}: no such image below {places}: name its folder with `images`")
+        parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("..", "/")]
+        if not parts:
+            raise InputError(f"an image has no name: {name!r}")
+        full = [*PurePosixPath(below.replace("\\", "/")).parts, *parts]
+        for path in (Path(*full), Path(*parts)):
+            if exact := [(folder / path, folder) for folder in self._folders if _is_below(folder, path)]:
+                return _longest(name, exact, full)
+        found = self._named(parts[-1])
+        if not found:
+            places = ", ".join(map(str, self._folders)) or "a folder that is not there"
+            raise InputError(f"{name}: no such image below {places}: name its folder with `images`")
+        if len(parts) > 1 and len(found) == 1 and self._is_of_another_folder(found[0][0], full):
+            raise InputError(f"{name}: no such image, and {found[0][0]} may be another: name its folder with `images`")
+        return _longest(name, found, full)
+
+    def _is_of_another_folder(self, file: Path, full: Sequence[str]) -> bool:
+        """Return whether a file lies in a sub-folder, and of another name than the annotation's."""
+        return file.parent not in self._folders and _common_end(file.parts, full) == 1
 
     def _named(self, name: str) -> list[tuple[Path, Path]]:
         if self._by_name is None:
@@ -104,6 +125,29 @@ class Images:
                         seen.add(file.resolve())
                         self._by_name[file.name].append((file, folder))
         return self._by_name.get(name, [])
+
+
+def _is_below(folder: Path, path: Path) -> bool:
+    return not path.is_absolute() and not path.drive and (folder / path).is_file()
+
+
+def _longest(name: str, found: list[tuple[Path, Path]], full: list[str]) -> tuple[Path, str]:
+    """Return the file whose path ends as an annotation's does for the longest, and its name."""
+    lengths = [_common_end(file.parts, full) for file, _ in found]
+    best = [hit for hit, length in zip(found, lengths, strict=True) if length == max(lengths)]
+    if len({file.resolve() for file, _ in best}) > 1:
+        raise InputError(f"{name}: {len(best)} images have this name: {best[0][0]}, {best[1][0]}, ...")
+    file, folder = best[0]
+    return file, file.relative_to(folder).with_suffix("").as_posix()
+
+
+def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _counted(files: list[Path], what: str, then: str) -> str:
+    return f"{len(files)} images {what}, such as {files[0]}, {then}"
 
 
 def read_json(path: Path) -> Any:

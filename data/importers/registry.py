@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cookseg.data.importers import foreign
 from cookseg.data.importers.coco import Coco
 from cookseg.data.importers.cvat import Cvat
 from cookseg.data.importers.importer import Importer, Request
@@ -23,20 +24,40 @@ def importer_for(source: Path) -> Importer:
     """Return the importer that claims a file or folder, or the first of its files; images alone are masks.
 
     Raises:
-        InputError: None does, or a file is damaged.
+        InputError: None does, two do, it is of a format that is known and cannot be read, or a file is damaged.
     """
-    for importer in _TOOLS:
-        if importer.claims(source):
-            return importer
-    for path in list_files(source) if source.is_dir() else []:
-        for importer in _TOOLS:
-            if path.suffix.lower() in importer.suffixes and importer.claims(path):
-                return importer
+    files = list_files(source) if source.is_dir() else [source]
+    claimed = {importer: source for importer in _TOOLS if importer.claims(source)} | _claims(files)
+    if len(claimed) > 1:
+        each = ", ".join(f"{importer.name} ({path})" for importer, path in claimed.items())
+        raise InputError(f"{source}: holds labels of several formats: {each}: choose one with `kind`")
+    if claimed:
+        return next(iter(claimed))
+    if source.is_file():
+        owners = [importer for importer in _TOOLS if source.suffix.lower() in importer.suffixes]
+        if len(owners) == 1:
+            return owners[0]  # says what is wrong with it
+    if refusal := foreign.refusal(files):
+        raise InputError(f"{refusal}, or pass `kind`, one of {', '.join(IMPORTERS)}, if it is one of them")
     if _MASKS.claims(source):
         return _MASKS
     raise InputError(
         f"{source}: not of a known format: pass `kind`, one of {', '.join(IMPORTERS)}, if it is one of them"
     )
+
+
+def _claims(files: list[Path]) -> dict[Importer, Path]:
+    """Return the importers that claim files, one for each kind of suffix, and the first file of each."""
+    claimed: dict[Importer, Path] = {}
+    seen: set[str] = set()
+    for path in files:
+        suffix = path.suffix.lower()
+        for importer in _TOOLS if suffix not in seen else ():
+            if suffix in importer.suffixes and importer.claims(path):
+                claimed.setdefault(importer, path)
+                seen.update(importer.suffixes)
+                break
+    return claimed
 
 
 def read(request: Request, kind: str = "auto") -> tuple[str, Labels]:
@@ -55,9 +76,4 @@ def read(request: Request, kind: str = "auto") -> tuple[str, Labels]:
     if kind != "auto" and kind not in IMPORTERS:
         raise InputError(f"`kind={kind!r}` is not a format: choose auto or one of {', '.join(IMPORTERS)}")
     importer = importer_for(request.source) if kind == "auto" else IMPORTERS[kind]
-    labels = importer.read(request)
-    if labels.unlabelled:
-        labels.notes.append(
-            f"{len(labels.unlabelled)} images without a file of labels, such as {labels.unlabelled[0]}, were left out"
-        )
-    return importer.name, labels
+    return importer.name, importer.read(request)

@@ -122,6 +122,8 @@ def make_rules(
     if rest not in targets or targets[rest] == NOT_DRAWN:
         raise InputError(f"`unlabelled={rest!r}`: expected ignore or one of {', '.join(classes.names)}")
     goals = {label: chosen.get(label, chosen.get("*", NOT_DRAWN)) for label in labels}
+    for shape in (shape for image in source.images for shape in image.shapes):  # what cannot be drawn needs no class
+        goals.setdefault(shape.label, chosen.get(shape.label, chosen.get("*", targets[rest])))
     if IGNORE in (*goals.values(), targets[rest]):
         classes = with_ignore_color(classes)
     return Rules(classes, goals, targets[rest], order, source.values, source.colors)
@@ -134,7 +136,8 @@ def _labels(source: Labels) -> dict[str, int]:
         if source.values and all(label == str(value) for value, label in source.values.items()):
             used = {str(value) for value in _values_of(source.images)}
         return dict.fromkeys(sorted(used), 0)
-    return dict(Counter(shape.label for image in source.images for shape in image.shapes).most_common())
+    shapes = (shape for image in source.images for shape in image.shapes)
+    return dict(Counter(shape.label for shape in shapes if shape.segmentation).most_common())
 
 
 def _values_of(images: list[LabelledImage]) -> set[int]:

@@ -1,5 +1,9 @@
-"""Shapes: labelled regions, and the polygons and run lengths that they are made of."""
+"""Shapes: labelled regions, and the polygons and run lengths that they are made of.
 
+A shape that has no area, or is damaged, is kept as what it is: a label, its bounds and why it cannot be drawn.
+"""
+
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,19 +17,87 @@ Segmentation = list[list[float]] | dict[str, Any]
 ``{"size": [height, width], "counts": ...}``, run lengths down the columns, as a list or compressed."""
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom; infinite where only the frame's edge is a bound."""
+
+
 @dataclass(frozen=True)
 class Shape:
-    """A labelled region."""
+    """A labelled region.
+
+    Attributes:
+        label: Its label.
+        segmentation: Its area, or None if it cannot be drawn.
+        where: File, image and annotation that it comes from, for messages.
+        box: Bounds of what cannot be drawn, or None if they follow from the area, or are unknown.
+        why: Reason why it cannot be drawn.
+    """
 
     label: str
-    segmentation: Segmentation
+    segmentation: Segmentation | None
+    where: str = ""
+    box: Box | None = None
+    why: str = ""
+
+    @property
+    def bounds(self) -> Box | None:
+        """Bounds: those that were given, else of its polygons."""
+        if self.box or not isinstance(self.segmentation, list):
+            return self.box
+        return bounds([value for points in self.segmentation for value in points])
+
+    def undrawn(self, why: object) -> "Shape":
+        """Return it as one that cannot be drawn."""
+        return Shape(self.label, None, self.where, self.bounds, str(why))
+
+
+def bounds(points: Any) -> Box | None:
+    """Return the bounds of points, however they are nested.
+
+    An axis along which a coordinate is unknown reaches from edge to edge of the frame.
+
+    Returns:
+        The box, or None if there are no points, or both axes are unknown.
+    """
+    flat = [_number(value) for value in _flat(points)]
+    if not flat or len(flat) % 2:
+        return None
+    low, high = [], []
+    for values in (flat[::2], flat[1::2]):
+        known = all(map(math.isfinite, values))
+        low.append(min(values) if known else -math.inf)
+        high.append(max(values) if known else math.inf)
+    return None if math.isinf(low[0]) and math.isinf(low[1]) else (low[0], low[1], high[0], high[1])
+
+
+def tighter(box: Box | None, other: Box | None) -> Box | None:
+    """Return what is in both boxes, or the one that there is."""
+    if box is None or other is None:
+        return box or other
+    left, top, right, bottom = (
+        choose(pair) for choose, pair in zip((max, max, min, min), zip(box, other, strict=True), strict=True)
+    )
+    return (left, top, right, bottom)
+
+
+def _flat(points: Any) -> list[Any]:
+    if isinstance(points, list | tuple | np.ndarray):
+        return [value for point in points for value in _flat(point)]
+    return [points]
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def polygon(points: Any) -> list[float]:
     """Return the coordinates of a polygon, flat.
 
     Raises:
-        InputError: They are not numbers, or fewer than three points.
+        InputError: They are not finite numbers, or fewer than three points.
     """
     try:
         flat = np.asarray(points, np.float64).ravel()
@@ -33,6 +105,8 @@ def polygon(points: Any) -> list[float]:
         raise InputError(f"a polygon has coordinates that are not numbers: {str(points)[:60]}") from error
     if len(flat) < 6 or len(flat) % 2:
         raise InputError(f"a polygon has {len(flat)} coordinates; three points, which are six, are needed")
+    if not np.isfinite(flat).all():
+        raise InputError(f"a polygon has a coordinate of {flat[~np.isfinite(flat)][0]}")
     return flat.tolist()
 
 

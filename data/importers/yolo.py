@@ -1,117 +1,155 @@
 """YOLO segmentation: a text file for each image, a line for each shape: class, then x and y as shares of the size.
 
-As Ultralytics describes it: https://docs.ultralytics.com/datasets/segment/.
+As Ultralytics describes it (https://docs.ultralytics.com/datasets/segment/) and reads it: `yolo_config` finds the
+images. An empty text file is an image of background; of an image without one, which Ultralytics takes for background
+too (https://docs.ultralytics.com/yolov5/tutorials/tips_for_best_training_results/), nobody knows whether it was
+annotated. Label Studio writes ``classes.txt`` and no YAML file (https://labelstud.io/guide/export#YOLO).
 """
 
-from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+import math
+from pathlib import Path
+from typing import ClassVar
 
 from cookseg.data.importers.importer import Request
-from cookseg.data.importers.labels import LabelledImage, Labels
-from cookseg.data.importers.shapes import Shape, polygon
+from cookseg.data.importers.labels import LabelledImage, Labels, split_in
+from cookseg.data.importers.shapes import Shape, bounds, polygon
+from cookseg.data.importers.yolo_config import (
+    Config,
+    Place,
+    find_configs,
+    is_config,
+    listed_images,
+    places,
+    read_config,
+)
 from cookseg.data.standard import Split
-from cookseg.runtime.errors import InputError, require_extra
-from cookseg.runtime.scoring.dataset import list_images
-from cookseg.runtime.walk import is_passed_over
+from cookseg.runtime.errors import InputError
+from cookseg.runtime.walk import list_files
 
-_CONFIGS = (".yaml", ".yml")
-_SPLITS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+_BOX = 4  # numbers of a box: its centre, width and height
+_FAR = 2.0  # times the size: what lies beyond is no share of it
 
 
 class Yolo:
-    """A dataset by its YAML file, or, where that names no folders, by the images beside or given."""
+    """Datasets by their YAML files or ``classes.txt``; where these name no folders, by the images beside or given."""
 
     name: ClassVar[str] = "yolo"
-    suffixes: ClassVar[tuple[str, ...]] = ()
+    suffixes: ClassVar[tuple[str, ...]] = (".yaml", ".yml")
 
     def claims(self, path: Path) -> bool:
         """Return whether a file describes such a dataset, or a folder holds such a file."""
-        return _find_config(path) is not None
+        return is_config(path) if path.is_file() else bool(find_configs(path))
 
     def read(self, request: Request) -> Labels:
-        """Read all splits."""
-        path = _find_config(request.source)
-        if path is None:
-            raise InputError(f"{request.source}: no data.yaml here; it names the classes")
-        config, names = _read_config(path)
+        """Read all splits of all datasets."""
+        paths = find_configs(request.source)
+        if not paths:
+            raise InputError(f"{request.source}: no data.yaml or classes.txt here; it names the classes")
+        if request.images and len(paths) > 1:
+            raise InputError(f"{request.source}: holds several datasets: name one of {', '.join(map(str, paths))}")
         found = Labels()
-        images = request.images
-        folders = [(request.split, images)] if images else list(_folders(path, config))
-        for split, folder in folders or [(request.split, path.parent / "images")]:
-            if not folder.is_dir():
-                raise InputError(f"{path}: the folder {folder} does not exist: name the images with `images`")
-            for image in list_images(folder):
-                _read_image(image, folder, split, names, found)
+        seen: set[tuple[Split, Path]] = set()
+        for path in paths:
+            config = read_config(path)
+            own = [Place(request.split, request.images)] if request.images else places(config, request.split)
+            taken = [_read_place(place, config, found, seen) for place in own]
+            seen.update(*taken)
         return found
 
 
-def _find_config(source: Path) -> Path | None:
-    """Return the YAML file that describes a dataset, or None."""
-    if source.is_file():
-        return source if source.suffix.lower() in _CONFIGS else None
-    files = [path for path in sorted(source.glob("*.*")) if path.suffix.lower() in _CONFIGS and path.is_file()]
-    found = [path for path in files if not is_passed_over(path.name) and b"names" in path.read_bytes()]
-    return next((path for path in found if path.stem == "data"), found[0] if found else None)
+def _read_place(place: Place, config: Config, found: Labels, seen: set[tuple[Split, Path]]) -> set[tuple[Split, Path]]:
+    """Read all images of a place, but for those that another dataset's file has named before."""
+    files, failures = listed_images(place, config)
+    found.failures += failures
+    if place.path.is_dir():
+        found.failures += _labels_alone(files, place, config)
+    new = [file for file in files if (place.split, file.resolve()) not in seen]
+    for file in new:
+        try:
+            found.images.append(_labelled_image(file, place, config))
+        except (InputError, UnicodeDecodeError) as error:
+            found.failures.append(str(error))
+    return {(place.split, file.resolve()) for file in new}
 
 
-def _read_config(path: Path) -> tuple[dict[str, Any], dict[int, str]]:
-    """Read a YAML file, and the names of the classes in it."""
-    with require_extra("import"):
-        import yaml  # noqa: PLC0415 - of an extra
-    try:
-        config = yaml.safe_load(path.read_bytes().decode("utf-8-sig"))
-        given = config["names"]
-        names = {int(key): str(name) for key, name in (given.items() if isinstance(given, dict) else enumerate(given))}
-    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a YOLO dataset, which lists its classes as names: {error}") from error
-    return config, names
-
-
-def _folders(path: Path, config: dict[str, Any]) -> list[tuple[Split, Path]]:
-    """Return the split folders that lie below the YAML file; where it says others, their names are sought there."""
-    found = []
-    for key, split in _SPLITS.items():
-        for entry in [config[key]] if isinstance(config.get(key), str) else config.get(key) or []:
-            parts = [
-                part for part in PurePosixPath(str(entry).replace("\\", "/")).parts if part not in ("..", "/", ".")
-            ]
-            tails = [path.parent.joinpath(*parts[start:]) for start in range(len(parts))]
-            found.append((split, next((tail for tail in tails if tail.is_dir()), path.parent.joinpath(*parts))))
-    return found
-
-
-def _read_image(image: Path, folder: Path, split: Split, names: dict[int, str], found: Labels) -> None:
-    below = image.relative_to(folder).with_suffix("")
-    parts = list(folder.parts)
-    if "images" in parts:
-        last = len(parts) - 1 - parts[::-1].index("images")
-        parts[last] = "labels"
-    choices = [Path(*parts) / below, image.with_suffix("")]
-    labels = next((file for stem in choices if (file := stem.with_name(f"{stem.name}.txt")).is_file()), None)
+def _labelled_image(image: Path, place: Place, config: Config) -> LabelledImage:
+    name = _name(image, place, config)
+    labels = _labels_of(image, place, config)
     if labels is None:
-        found.unlabelled.append(image)
-        return
-    shapes = []
-    try:
-        for number, line in enumerate(labels.read_bytes().decode("utf-8-sig").splitlines(), 1):
-            if words := line.split():
-                shapes.append(_shape(words, names, f"{labels}, line {number}"))
-    except (InputError, UnicodeDecodeError) as error:
-        found.failures.append(str(error))
-        return
-    found.images.append(LabelledImage(split, below.as_posix(), image, tuple(shapes), relative=True))
+        return LabelledImage(place.split, name, image, relative=True, annotated=False)
+    lines = enumerate(labels.read_bytes().decode("utf-8-sig").splitlines(), 1)
+    shapes = tuple(
+        _shape(words, config.names, f"{labels}, line {number}") for number, line in lines if (words := line.split())
+    )
+    return LabelledImage(place.split, name, image, shapes, relative=True)
+
+
+def _name(image: Path, place: Place, config: Config) -> str:
+    """Return an image's path below its folder, without suffix and what only sorts: ``images`` and the split."""
+    base = place.path if place.path.is_dir() else config.root
+    below = image.relative_to(base) if image.is_relative_to(base) else Path(image.name)
+    parts = [*below.with_suffix("").parts]
+    if "images" in parts[:-1]:
+        parts = parts[len(parts) - parts[::-1].index("images") :]
+    if not place.path.is_dir() and len(parts) > 1 and split_in(parts[0]) == place.split:
+        parts = parts[1:]
+    return "/".join(parts)
+
+
+def _labels_of(image: Path, place: Place, config: Config) -> Path | None:
+    """Return an image's text file: below ``labels`` in place of the last ``images`` in its path, or beside it."""
+    below = image.relative_to(place.path) if image.is_relative_to(place.path) else Path(image.name)
+    choices = [folder / below for folder in _label_folders(place, config)]
+    if own := _beside(image.parent):
+        choices.insert(0, own / image.name)
+    texts = (choice.with_name(f"{image.stem}.txt") for choice in (*choices, image))
+    return next((text for text in texts if text.is_file()), None)
+
+
+def _label_folders(place: Place, config: Config) -> list[Path]:
+    """Return the folders below which the text files of a folder of images may lie as the images do."""
+    if not place.path.is_dir():
+        return []
+    return [folder for folder in (_beside(place.path), config.file.parent / "labels") if folder]
+
+
+def _beside(folder: Path) -> Path | None:
+    """Return a folder with ``labels`` in place of the last ``images`` in its path."""
+    if "images" not in folder.parts:
+        return None
+    last = len(folder.parts) - 1 - folder.parts[::-1].index("images")
+    return Path(*folder.parts[:last], "labels", *folder.parts[last + 1 :])
+
+
+def _labels_alone(images: list[Path], place: Place, config: Config) -> list[str]:
+    """Return a line for each text file of labels that belongs to none of a folder's images."""
+    folder = next((folder for folder in _label_folders(place, config) if folder.is_dir()), None)
+    if folder is None:
+        return []
+    used = {text for image in images if (text := _labels_of(image, place, config))}
+    texts = [text for text in list_files(folder, (".txt",)) if text not in used and text.name != "classes.txt"]
+    return [f"{text}: no image of this name below {place.path}" for text in texts if text.stat().st_size]
 
 
 def _shape(words: list[str], names: dict[int, str], where: str) -> Shape:
     try:
-        index, points = int(words[0]), [float(word) for word in words[1:]]
-    except ValueError as error:
-        raise InputError(f"{where}: {error}") from error
-    if index not in names:
-        raise InputError(f"{where}: class {index} has no name in data.yaml")
-    if len(points) == 4:
-        raise InputError(f"{where}: this is a box, and a box is not a mask: export for segmentation")
+        index = float(words[0])
+        label = names[int(index)] if index.is_integer() else ""
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{where}: the class is not a number: {error}") from error
+    except KeyError:
+        label = ""
+    if not label:
+        raise InputError(f"{where}: class {words[0]} has no name in data.yaml")
+    points = words[1:]
     try:
-        return Shape(names[index], [polygon(points)])
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+        numbers = [float(point) for point in points]
+        if len(numbers) == _BOX:
+            x, y, width, height = numbers
+            around = bounds([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
+            return Shape(label, None, where, around, "this is a box, and a box is not a mask: export for segmentation")
+        if max(map(abs, filter(math.isfinite, numbers)), default=0) > _FAR:
+            return Shape(label, None, where, None, "its coordinates are not shares of the image's size")
+        return Shape(label, [polygon(numbers)], where)
+    except (InputError, ValueError) as error:
+        return Shape(label, None, where, bounds(points), str(error))
