@@ -6,11 +6,16 @@ what it chose and why, and fewer bits have to be asked for.
 """
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from cookseg.runtime.errors import CooksegError, DeviceError, InputError, MissingExtraError, ModelError
 from cookseg.runtime.keywords import checked_keywords
+
+# From 1.29 on, onnxruntime keeps a device id and events below HOME and sends them to its maker; it reads this variable
+# when it is imported. Every module of cookseg that imports it imports this package first. A value set before counts.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
