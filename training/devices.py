@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 
+from cookseg.runtime.cores import cores
 from cookseg.runtime.errors import DeviceError, InputError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -32,7 +33,7 @@ def find_device(name: str) -> str:
 
 def default_workers(device: str) -> int:
     """Return how many processes augment: on a CPU none, they would take the cores from the one that trains."""
-    processors = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    processors = cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return min(8, max(1, processors)) if device == "cuda" else 0
 
 

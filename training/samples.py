@@ -4,6 +4,7 @@ A training example is a pure function of (seed, epoch, index). Order and augment
 number of workers, and a resumed run sees what the uninterrupted one would have seen.
 """
 
+import contextlib
 import mmap
 import os
 import signal
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cookseg.runtime.errors import InputError
+from cookseg.runtime.errors import CooksegError, InputError
 from cookseg.runtime.imaging.images import UInt8Array
 from cookseg.runtime.imaging.preprocess import fit, fitted_size
 from cookseg.runtime.model.contract import IGNORE, Preprocessing
@@ -143,6 +144,23 @@ def loader(samples: TrainingSet, batches: Batches, workers: int, pinned: bool) -
         pin_memory=pinned,
         worker_init_fn=_start_worker,
     )
+
+
+@contextlib.contextmanager
+def workers_needed() -> Iterator[None]:
+    """Say in our words that a process that augments was killed; torch may say so at any moment.
+
+    Raises:
+        CooksegError: One was, as systems do where memory runs out.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise CooksegError(
+            f"a process that augments frames was killed ({error}): allow more memory, in /dev/shm too, or fewer `workers`"
+        ) from error
 
 
 def _start_worker(_: int) -> None:

@@ -8,10 +8,10 @@ from typing import Any, Literal, get_args
 import click
 import cv2
 
+from cookseg.runtime.cores import cores
 from cookseg.runtime.errors import PartialFailureError
 from cookseg.runtime.model.segmenter import Upsample
 from cookseg.runtime.results import Table, listed
-from cookseg.runtime.stream.parallel import cores
 from cookseg.runtime.stream.run import Ran, run
 from cookseg.runtime.stream.sinks import (
     ColorMaskSink,
@@ -99,7 +99,7 @@ def masks(
     if mode != "latency":
         cv2.setNumThreads(1)  # the cores have other things to do
     segmenter = loading.load_segmenter(model, session, upsample, mode)
-    workers = cores() if mode == "throughput" else 1
+    workers = max(1, min(cores(), len(source))) if mode == "throughput" else 1
     with console.only_own_stderr():
         written = Written(sinks[0].folder, run(source, segmenter, sinks, workers=workers, progress=bars.bar))
     console.emit(as_json, written)
