@@ -155,11 +155,14 @@ def workers_needed() -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
+    except (RuntimeError, EOFError, ConnectionResetError, ConnectionRefusedError) as error:
+        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
             raise
+        with contextlib.suppress(ValueError):  # only the main thread has signals
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would say it again, wherever we are then
         raise CooksegError(
-            f"a process that augments frames was killed ({error}): allow more memory, in /dev/shm too, or fewer `workers`"
+            f"a process that augments frames was killed ({error}): allow more memory, in /dev/shm too, or fewer"
+            " `workers`"
         ) from error
 
 
