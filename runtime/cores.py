@@ -9,8 +9,12 @@ from pathlib import Path, PurePosixPath
 
 def cores() -> int:
     """Return how many cores this process may use: `taskset`, a scheduler or a container may give it fewer than all."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(bound, quota() or bound)
+    return min(_bound(), quota() or _bound())
+
+
+def threads_of_quota() -> int:
+    """Return `cores` where a quota is what limits them, else 0: libraries see bindings for themselves, but no quota."""
+    return cores() if cores() < _bound() else 0
 
 
 def quota(root: Path = Path("/")) -> int | None:
@@ -21,6 +25,10 @@ def quota(root: Path = Path("/")) -> int | None:
     """
     allowed = [share for folder in _groups(root) if (share := _share(folder)) is not None]
     return max(1, math.ceil(min(allowed))) if allowed else None
+
+
+def _bound() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _groups(root: Path) -> Iterator[Path]:

@@ -158,7 +158,7 @@ def workers_needed() -> Iterator[None]:
     except (RuntimeError, EOFError, ConnectionResetError, ConnectionRefusedError) as error:
         if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
             raise
-        with contextlib.suppress(ValueError):  # only the main thread has signals
+        with contextlib.suppress(ValueError, AttributeError):  # another thread, or Windows
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would say it again, wherever we are then
         raise CooksegError(
             f"a process that augments frames was killed ({error}): allow more memory, in /dev/shm too, or fewer"

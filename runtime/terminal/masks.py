@@ -99,7 +99,7 @@ def masks(
     if mode != "latency":
         cv2.setNumThreads(1)  # the cores have other things to do
     segmenter = loading.load_segmenter(model, session, upsample, mode)
-    workers = max(1, min(cores(), len(source))) if mode == "throughput" else 1
+    workers = cores() if mode == "throughput" else 1
     with console.only_own_stderr():
         written = Written(sinks[0].folder, run(source, segmenter, sinks, workers=workers, progress=bars.bar))
     console.emit(as_json, written)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from cookseg.runtime import cores as module
-from cookseg.runtime.cores import cores, quota
+from cookseg.runtime.cores import cores, quota, threads_of_quota
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not bind processes to cores")
@@ -97,3 +97,4 @@ def test_the_smaller_of_binding_and_quota_counts(monkeypatch):
     for allowed, expected in ((None, 8), (3, 3), (64, 8)):
         monkeypatch.setattr(module, "quota", lambda allowed=allowed: allowed)
         assert cores() == expected
+        assert threads_of_quota() == (3 if allowed == 3 else 0)
