@@ -3,7 +3,6 @@
 Stages are timed in turn within every iteration, so a slow moment of the machine falls on all alike: trust the ratios.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 
 from cookseg.data.synthetic.scenes import render, sessions
 from cookseg.export.latency import timed
+from cookseg.runtime.cores import cores
 from cookseg.runtime.imaging.png import encode_png
 from cookseg.runtime.imaging.preprocess import decode_frame
 from cookseg.runtime.model.segmenter import Segmenter
@@ -85,4 +85,4 @@ def processor_share(segmenter: Segmenter, image: bytes, rate: float, seconds: fl
     for frame in range(int(rate * seconds)):
         segment(segmenter, image)
         time.sleep(max(0.0, start + (frame + 1) / rate - time.perf_counter()))
-    return (time.process_time() - used) / (time.perf_counter() - start) / (os.cpu_count() or 1)
+    return (time.process_time() - used) / (time.perf_counter() - start) / cores()

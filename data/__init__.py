@@ -19,6 +19,8 @@ a dataset lies on disk.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+import cookseg.runtime  # noqa: F401 - before OpenCV, which it checks
+
 if TYPE_CHECKING:
     from cookseg.data.doctor.fix import fix
     from cookseg.data.doctor.report import Report, diagnose, require_sound

@@ -1,15 +1,27 @@
 """The result of splitting a dataset: what each split got, and the settings that led to it."""
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cookseg.data.sessions import compile_pattern
 from cookseg.data.standard import Split
+from cookseg.runtime.errors import InputError
 from cookseg.runtime.results import Table
 
 RECORD = "split.json"
 """In the new set's folder: how it was split, so that it can be audited and done again."""
+
+
+def recorded_pattern(root: Path) -> re.Pattern[str] | None:
+    """Return the pattern that told sessions when a set was split, None where there is no usable record."""
+    try:
+        return compile_pattern(json.loads((root / RECORD).read_bytes())["session_pattern"])
+    except (OSError, ValueError, KeyError, TypeError, InputError):
+        return None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cookseg.data.doctor.reading import read_masks
-from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern, natural_key, session_of
+from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern, crowded, natural_key, plain_names, sessions_of
 from cookseg.data.split_result import RECORD, SplitResult, SplitShare
 from cookseg.data.standard import SPLITS, STANDARD, Split, require_new_set
 from cookseg.data.stratify import assign
@@ -178,7 +178,8 @@ def choose_splits(
     masks = [pair.mask for pair in pool.pairs]
     measures = read_masks(pool.root, pool.classes, pool.layout, masks, progress)
     pixels = np.array([measure.pixels for measure in measures], np.int64)
-    groups = [session_of(pair.name, sessions) for pair in pool.pairs]
+    names = [pair.name for pair in pool.pairs]
+    groups = sessions_of(names, sessions)
     warnings = []
     blocks = len(set(groups)) < wanted
     if blocks:
@@ -188,16 +189,19 @@ def choose_splits(
             " contiguous blocks: frames on both sides of a border look alike, and the score will be better than the"
             " model; tell sessions by `session_pattern` or by sub-folders"
         )
-        splits = _in_blocks(len(groups), shares)
+        splits = _in_blocks(plain_names(names), shares)
     else:
         if None in groups:
             warnings.append(f"{groups.count(None)} frames whose names tell no session were kept together as one")
-        names = sorted(set(groups), key=str)
-        amounts = np.zeros((len(names), 1 + len(pool.classes)))
-        for group, held in zip(groups, pixels, strict=True):
-            amounts[names.index(group)] += [1, *held]
-        chosen = dict(zip(names, assign(amounts, shares, seed), strict=True))
-        splits = [SPLITS[chosen[group]] for group in groups]
+        if crowded(groups):
+            warnings.append(
+                f"{len(set(groups))} sessions for {len(groups)} frames: the names seem to tell something else, so"
+                " frames that look alike may be in two splits, and the score be better than the model; tell sessions by"
+                " `session_pattern` or by sub-folders"
+            )
+        splits = _by_session(groups, pixels, shares, seed)
+        if len({group for group, split in zip(groups, splits, strict=True) if split == "val"}) == 1:
+            warnings.append("val is a single session: its score says little of any other")
     warnings += _missing(splits, pixels, pool.classes)
     if pool.unlabelled and "test" in splits:
         warnings.append(f"{len(pool.unlabelled)} unlabelled test images are left out: the new test split has masks")
@@ -220,14 +224,27 @@ def _write(pool: Pool, chosen: Assignment, out: Path, record: dict[str, Any], pr
         write_atomically(folder / RECORD, json.dumps(record, indent=2).encode())
 
 
-def _in_blocks(frames: int, shares: Sequence[float]) -> list[Split]:
-    """Cut frames in their order, each split with a share getting one frame at least."""
+def _by_session(groups: list[str | None], pixels: IntArray, shares: Sequence[float], seed: int) -> list[Split]:
+    """Give whole sessions to splits; ``groups`` is the session of each frame, None one of its own."""
+    names = sorted(set(groups), key=str)
+    amounts = np.zeros((len(names), 1 + pixels.shape[1]))
+    for group, held in zip(groups, pixels, strict=True):
+        amounts[names.index(group)] += [1, *held]
+    chosen = dict(zip(names, assign(amounts, shares, seed), strict=True))
+    return [SPLITS[chosen[group]] for group in groups]
+
+
+def _in_blocks(names: Sequence[str], shares: Sequence[float]) -> list[Split]:
+    """Cut frames in the order of their names, each split with a share getting one frame at least."""
+    frames = len(names)
     used = [split for split, share in zip(SPLITS, shares, strict=True) if share > 0]
     ends = np.cumsum([share for share in shares if share > 0]) * frames
     borders = [0]
     for position, end in enumerate(ends, 1):
         borders.append(int(np.clip(round(end), borders[-1] + 1, frames - len(used) + position)))
-    return [split for split, a, b in zip(used, borders, borders[1:], strict=False) for _ in range(a, b)]
+    ordered = [split for split, a, b in zip(used, borders, borders[1:], strict=False) for _ in range(a, b)]
+    places = sorted(range(frames), key=lambda index: natural_key(names[index]))
+    return [split for _, split in sorted(zip(places, ordered, strict=True))]
 
 
 def _missing(splits: list[Split], pixels: IntArray, classes: ClassTable) -> list[str]:

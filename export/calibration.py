@@ -6,7 +6,7 @@ from itertools import chain, zip_longest
 
 import numpy as np
 
-from cookseg.data.sessions import session_of
+from cookseg.data.sessions import sessions_of
 from cookseg.runtime.imaging.images import UInt8Array
 from cookseg.runtime.imaging.preprocess import fit, read_frame
 from cookseg.runtime.model.contract import Preprocessing
@@ -35,8 +35,9 @@ def calibration_frames(pairs: Sequence[Pair], spec: Preprocessing, count: int) -
 def by_session(pairs: Sequence[Pair]) -> list[Pair]:
     """Order pairs so that the first n of them are of as many sessions as there can be, and far apart in each."""
     sessions: defaultdict[str | None, list[Pair]] = defaultdict(list)
-    for pair in sorted(pairs, key=lambda pair: pair.name):
-        sessions[session_of(pair.name)].append(pair)
+    ordered = sorted(pairs, key=lambda pair: pair.name)
+    for pair, session in zip(ordered, sessions_of([pair.name for pair in ordered]), strict=True):
+        sessions[session].append(pair)
     rounds = zip_longest(*(_far_apart(frames) for frames in sessions.values()))
     return [pair for pair in chain.from_iterable(rounds) if pair]
 

@@ -14,6 +14,7 @@ import importlib
 import logging
 from typing import TYPE_CHECKING, Any
 
+import cookseg.runtime.opencv  # noqa: F401 - says what is wrong with OpenCV, before others import it
 from cookseg.runtime.errors import (
     CheckFailedError,
     CooksegError,

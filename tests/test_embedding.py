@@ -48,6 +48,15 @@ def refused(command, *, because):
     assert because in result.stderr
 
 
+def assert_silent(command, folder):
+    """Assert that onnxruntime keeps neither a device id nor events, which it would send."""
+    home = folder / "home"
+    home.mkdir()
+    variables = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    assert run(command, cwd=folder, env={**variables, "HOME": str(home)}).returncode == 0
+    assert list(home.iterdir()) == []
+
+
 def with_contract(path, text):
     """The golden model with another contract, or none, and a seal that fits."""
     model = onnx.load_from_string(MODEL.read_bytes())
@@ -139,6 +148,9 @@ class TestNode:
         np.testing.assert_array_equal(read_image("mask.png"), read_image("expected.png"))
         assert not list(case.glob("*.part"))
 
+    def test_nothing_is_kept_below_home(self, node, case):
+        assert_silent([*node, "model.onnx", "frame.png", "mask.png"], case)
+
     def test_alpha_is_dropped(self, node, tmp_path):
         frame = cv2.resize(cv2.imread(str(FRAMES[0])), (128, 96))
         cv2.imwrite(str(tmp_path / "frame.png"), np.dstack([frame, frame[..., 0]]))
@@ -176,6 +188,9 @@ class TestCpp:
         mask = cv2.imread("mask.ppm", cv2.IMREAD_COLOR)[..., ::-1]
         np.testing.assert_array_equal(mask, read_image("expected.png"))
         assert not list(case.glob("*.part"))
+
+    def test_nothing_is_kept_below_home(self, binary, case):
+        assert_silent([*binary, "model.onnx", "frame.ppm", "mask.ppm"], case)
 
     def test_faults_are_one_line_and_exit_1(self, binary, tmp_path):
         mask = tmp_path / "mask.ppm"

@@ -5,8 +5,8 @@ from typing import Literal
 
 import torch
 
+from cookseg.runtime.cores import cores
 from cookseg.runtime.errors import DeviceError, InputError
-from cookseg.runtime.stream.parallel import cores
 
 Device = Literal["auto", "cpu", "cuda"]
 

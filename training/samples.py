@@ -4,6 +4,7 @@ A training example is a pure function of (seed, epoch, index). Order and augment
 number of workers, and a resumed run sees what the uninterrupted one would have seen.
 """
 
+import contextlib
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from cookseg.runtime.errors import CooksegError
 from cookseg.runtime.imaging.images import UInt8Array
 from cookseg.runtime.scoring.dataset import Sample
 from cookseg.training import distributed
@@ -85,6 +87,26 @@ def loader(samples: TrainingSet, batches: Batches, workers: int, pinned: bool) -
         pin_memory=pinned,
         worker_init_fn=_start_worker,
     )
+
+
+@contextlib.contextmanager
+def workers_needed() -> Iterator[None]:
+    """Say in our words that a process that augments was killed; torch may say so at any moment.
+
+    Raises:
+        CooksegError: One was, as systems do where memory runs out.
+    """
+    try:
+        yield
+    except (RuntimeError, EOFError, ConnectionResetError, ConnectionRefusedError) as error:
+        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
+            raise
+        with contextlib.suppress(ValueError, AttributeError):  # another thread, or Windows
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would say it again, wherever we are then
+        raise CooksegError(
+            f"a process that augments frames was killed ({error}): allow more memory, in /dev/shm too, or fewer"
+            " `workers`"
+        ) from error
 
 
 def _start_worker(_: int) -> None:

@@ -35,7 +35,7 @@ from cookseg.training.models import PRESETS, build
 from cookseg.training.models.network import InferenceHead, Network
 from cookseg.training.optimizer import moving_average, optimizers
 from cookseg.training.quantization import simulate_int8
-from cookseg.training.samples import Batches, TrainingSet, class_shares, loader
+from cookseg.training.samples import Batches, TrainingSet, class_shares, loader, workers_needed
 from cookseg.training.state import State
 from cookseg.training.throughput import Throughput
 
@@ -104,6 +104,7 @@ class Trainer:
         self.steps = math.ceil(config.epochs * len(samples) / config.batch)
         self.steps_per_validation = math.ceil(max(self.steps / config.epochs * config.val_every, self.steps / 100))
 
+    @workers_needed()
     def fit(self, run: Run, workers: int, report: Callable[["Trainer"], bool]) -> None:
         """Train to the end, to the end of patience, or until `report`, called after each step, returns False.
 
@@ -113,7 +114,7 @@ class Trainer:
             report: Told of every step; a validation has just been done where `State.losses` is empty.
 
         Raises:
-            CooksegError: The loss is not finite.
+            CooksegError: The loss is not finite, or a process that augments was killed.
         """
         if self.finished:
             return

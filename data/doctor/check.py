@@ -35,6 +35,7 @@ class Check(ABC):
         title: What is wrong, in words.
         remedy: What to do about it.
         columns: Headings of the table that shows where.
+        doubts_score: Whether it makes the score on val doubtful; `cook-train` warns of it too.
 
     >>> class Tiny(Check):
     ...     name, severity, title = "tiny", "warning", "frames of less than 64x64 pixels"
@@ -51,6 +52,7 @@ class Check(ABC):
     title: ClassVar[str]
     remedy: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
+    doubts_score: ClassVar[bool] = False
 
     @abstractmethod
     def find(self, survey: Survey) -> Found:
@@ -89,6 +91,12 @@ class Finding:
             "remedy": self.check.remedy,
             "rows": [dict(zip(self.check.columns, row.cells, strict=True)) for row in self.rows],
         }
+
+    def summary(self) -> str:
+        """Return the first case in a line, how many more there are, and what to do about it."""
+        cells = ", ".join(f"{name} {cell}" for name, cell in zip(self.check.columns, self.rows[0].cells, strict=True))
+        more = f", and {len(self.rows) - 1} more" if len(self.rows) > 1 else ""
+        return f"{cells}{more}; {self.check.remedy}"
 
     def table(self, most: int | None = None) -> Table:
         """Return the finding for people, with ``most`` rows at most."""

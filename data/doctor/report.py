@@ -1,5 +1,6 @@
 """The doctor's report: the content of each split, and everything that is wrong with it."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from cookseg.runtime.errors import CheckFailedError
 from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.results import Table, listed
 from cookseg.runtime.scoring.dataset import Layout
+
+_log = logging.getLogger(__name__)
 
 _MOST = 20  # rows of a finding's table in the text
 
@@ -112,7 +115,9 @@ def diagnose(survey: Survey) -> Report:
 
 @checked_keywords
 def require_sound(data: str | Path | Survey, layout: Layout = STANDARD) -> Survey:
-    """Refuse a dataset that would break a training run: the quick part of the doctor.
+    """Refuse a dataset that would break a training run, and warn of sessions that make its score doubtful.
+
+    It is the quick part of the doctor.
 
     >>> require_sound("data/sets/mine")  # doctest: +SKIP
 
@@ -130,6 +135,9 @@ def require_sound(data: str | Path | Survey, layout: Layout = STANDARD) -> Surve
     """
     found = data if isinstance(data, Survey) else survey(data, layout, quick=True)
     report = diagnose(found)
+    for finding in report.findings:
+        if finding.check.doubts_score:
+            _log.warning("%s: %s", finding.check.title, finding.summary())
     if report.errors:
         lines = [
             f"{finding.check.title}: " + ", ".join(str(cell) for cell in row.cells if cell != "")

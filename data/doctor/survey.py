@@ -15,7 +15,8 @@ import numpy as np
 
 from cookseg.data.doctor.reading import Reading, Record
 from cookseg.data.samples import SampleFile
-from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern, session_of
+from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern, sessions_of
+from cookseg.data.split_result import recorded_pattern
 from cookseg.data.standard import LABELLED, SPLITS, STANDARD, Split
 from cookseg.runtime.imaging.frame import Size
 from cookseg.runtime.imaging.images import IMAGE_SUFFIXES
@@ -76,7 +77,8 @@ def survey(  # noqa: PLR0913 - all but one have defaults
     Args:
         root: Folder of the dataset.
         layout: Where in it images and masks lie.
-        session_pattern: Finds the session in a frame's name; see `cookseg.data.sessions.session_of`.
+        session_pattern: Finds the session in a frame's name; see `cookseg.data.sessions.session_of`. In a set that
+            `cookseg.data.split` made, the default one is that of the split.
         segmenter: A model of the dataset's classes, which says of what masks it is sure that they are wrong.
         quick: Leave out the test split and everything that cannot break a run: what takes long.
             Files that the dataset's manifest knows are not checked again.
@@ -88,6 +90,8 @@ def survey(  # noqa: PLR0913 - all but one have defaults
         InputError: ``classes.json`` or the session pattern is not valid, or the model has other classes.
     """
     root, sessions = Path(root), compile_pattern(session_pattern)
+    if sessions.pattern == DEFAULT_PATTERN:
+        sessions = recorded_pattern(root) or sessions
     classes = load_classes(root)
     if segmenter:
         require_same_classes(segmenter.contract.classes, classes)
@@ -96,13 +100,15 @@ def survey(  # noqa: PLR0913 - all but one have defaults
     if (root / "test" / layout.images).is_dir() and not quick:
         listings["test"], unlabelled = _list_test(root, layout)
     records = [
-        Record(split, pair.name, session_of(pair.name, sessions), pair.image, pair.mask)
+        Record(split, pair.name, None, pair.image, pair.mask)
         for split, listing in listings.items()
         for pair in listing.pairs
     ]
     for image in unlabelled:
         name = image.relative_to(root / "test" / layout.images).with_suffix("").as_posix()
-        records.append(Record("test", name, session_of(name, sessions), image, None))
+        records.append(Record("test", name, None, image, None))
+    for record, session in zip(records, sessions_of([record.name for record in records], sessions), strict=True):
+        record.session = session
     samples = SampleFile(spec, len(records)) if spec else None
     records = Reading(root, classes, layout, samples, quick=quick).read(records, "checking", progress)
     found = Survey(root, layout, classes, listings, records, _foreign(root, layout), samples)

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <limits>
@@ -76,6 +77,7 @@ std::vector<Color> read_colors(const Ort::Session& session, const std::string& p
 }
 
 void run(const std::string& model, const std::string& frame_path, const std::string& mask_path) {
+  setenv("ORT_DISABLE_TELEMETRY", "1", 0);  // else onnxruntime collects and sends what it sees of its use; POSIX
   Ort::Env env(ORT_LOGGING_LEVEL_ERROR, "cookseg");
   Ort::SessionOptions options;  // SetIntraOpNumThreads, AppendExecutionProvider_CUDA, ...
   Ort::Session session(env, model.c_str(), options);

@@ -4,8 +4,11 @@
 import { createHash } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 
-import ort from "onnxruntime-node";
 import { PNG } from "pngjs";
+
+// onnxruntime collects and sends what it sees of its use, unless this is set before it is loaded.
+process.env.ORT_DISABLE_TELEMETRY ??= "1";
+const { default: ort } = await import("onnxruntime-node");
 
 // The seal is the model's last entry of metadata, 84 bytes, and ends with the SHA-256 of all that stands before it.
 const SEAL = 84;

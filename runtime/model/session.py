@@ -6,11 +6,17 @@ what it chose and why, and fewer bits have to be asked for.
 """
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cookseg.runtime.cores import threads_of_quota
 from cookseg.runtime.errors import CooksegError, DeviceError, InputError, MissingExtraError, ModelError
 from cookseg.runtime.keywords import checked_keywords
+
+# From 1.29 on, onnxruntime keeps a device id and events below HOME and sends them to its maker; it reads this variable
+# when it is imported. Every module of cookseg that imports it imports this package first. A value set before counts.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -36,7 +42,8 @@ class Settings:
     """How a session uses the machine.
 
     Attributes:
-        threads: Threads within an operator on the CPU; 0 leaves the choice to onnxruntime (one per core).
+        threads: Threads within an operator on the CPU; 0 is one per core: onnxruntime's choice, or that of a
+            container's quota.
         spinning: Whether these threads wait for work in a loop. onnxruntime's own default: its part is done a tenth
             sooner, but OpenCV's parts wait for the cores meanwhile, and between frames the processor burns.
         arena: Whether memory is kept for the next frame.
@@ -135,7 +142,7 @@ def _session(source: bytes, name: str, device: str, settings: Settings) -> Any:
     if device in {"cuda", "tensorrt"} and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()
     options = ort.SessionOptions()
-    options.intra_op_num_threads = settings.threads
+    options.intra_op_num_threads = settings.threads or threads_of_quota()
     options.enable_cpu_mem_arena = settings.arena
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(settings.spinning)))
     options.log_severity_level = 3  # errors; warnings are for onnxruntime's developers

@@ -11,16 +11,14 @@ from typing import TypeVar
 
 import cv2
 
+from cookseg.runtime.cores import cores
+from cookseg.runtime.errors import CooksegError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 _WORTH_A_POOL = 32  # items; below, starting processes takes longer than the work
 _KEEP = {-1: 2**28, -3: 2**25}  # bytes by parameter of glibc's mallopt: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-
-
-def cores() -> int:
-    """Return how many cores this process may use: `taskset`, or a cluster's scheduler, may give it fewer than all."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def map_on_cores(
@@ -36,8 +34,12 @@ def map_on_cores(
         chunk: Items that a process takes at a time.
         setup: Called once in each process, before any item; a function as the first, whose arguments may be what can
             only be passed to a new process.
+
+    Raises:
+        CooksegError: A process was killed, as systems do where memory runs out.
     """
-    processes = max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    share = max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    processes = min(share, -(-len(items) // chunk))
     if processes == 1 or len(items) < _WORTH_A_POOL:
         if setup:
             setup()
@@ -46,12 +48,18 @@ def map_on_cores(
     # a command that only counts cores must not load these
     import multiprocessing  # noqa: PLC0415
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
 
     # forking a process that OpenCV has given threads to can hang
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, functools.partial(_prepare, setup)) as pool:
         try:
             yield from pool.map(function, items, chunksize=chunk)
+        except BrokenProcessPool as error:
+            raise CooksegError(
+                f"one of {processes} processes was killed, which systems do where memory runs out: allow more memory,"
+                " or fewer cores (`taskset --cpu-list 0` before a command gives it one), each of which has a process"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)  # where the caller stopped early, with an error or Ctrl-C
 

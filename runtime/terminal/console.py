@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import click
 
+from cookseg.runtime import opencv
 from cookseg.runtime.errors import CooksegError
 from cookseg.runtime.results import Result, as_text, visible
 
@@ -49,6 +50,8 @@ class Command(click.Command):
         """Run the command."""
         with _remarks(self):
             try:
+                if warning := opencv.doubt():
+                    note(f"warning: {warning}")
                 return super().invoke(ctx)
             except BrokenPipeError:  # `| head` has seen enough; click ends quietly
                 raise

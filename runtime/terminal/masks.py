@@ -8,10 +8,10 @@ from typing import Any, Literal, get_args
 import click
 import cv2
 
+from cookseg.runtime.cores import cores
 from cookseg.runtime.errors import PartialFailureError
 from cookseg.runtime.model.segmenter import Upsample
 from cookseg.runtime.results import Table, listed
-from cookseg.runtime.stream.parallel import cores
 from cookseg.runtime.stream.run import Ran, run
 from cookseg.runtime.stream.sinks import (
     ColorMaskSink,

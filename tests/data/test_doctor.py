@@ -91,7 +91,7 @@ class TestSplits:
         session = frame.image.stem.rpartition("_")[0]
         assert (code, findings) == (0, {"session-in-splits": [{"session": session, "train": 3, "val": 1, "test": 0}]})
         assert doctor(clean, "--strict")[0] == 3
-        assert doctor(clean, "--session-pattern", r"(?P<session>.*)")[1] == {}
+        assert set(doctor(clean, "--session-pattern", r"(?P<session>.*)")[1]) == {"session-per-frame"}
 
     def test_a_copy_in_another_split_is_found_under_any_name_and_quality(self, clean):
         frame, copy = Frame(clean, "train", 3), "elsewhere_1"

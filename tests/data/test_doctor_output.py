@@ -45,7 +45,7 @@ class TestReport:
         assert (result.exit_code, result.stderr) == (0, "")
         assert [line.split()[:4] for line in result.stdout.splitlines()[2:5]] == [
             ["train", "12", "3", "320x240"],
-            ["val", "4", "1", "320x240"],
+            ["val", "4", "2", "320x240"],
             ["test", "2", "1", "320x240"],
         ]
         assert result.stdout.endswith("nothing found\n")

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cookseg.data.cli import main
-from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern, natural_key, session_of
+from cookseg.data.doctor.report import require_sound
+from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern, natural_key, session_of, sessions_of
 from cookseg.data.stratify import assign
 from cookseg.runtime.model.contract import COOKING
 
@@ -117,10 +118,10 @@ class TestCommand:
 
     def test_a_pattern_tells_the_sessions(self, tmp_path):
         for number in range(12):
-            put(tmp_path / "pool", f"{number}-pan{number % 3}", 20, number)
+            put(tmp_path / "pool", f"{number}-pan{number % 6}", 20, number)
         result = split(tmp_path / "pool", tmp_path / "new", "--session-pattern", r"\d+-(?P<session>\w+)", "--val", 0.3)
         assert "warning" not in result.stdout
-        assert len({name[-1] for name in names(tmp_path / "new", "val")}) == 1
+        assert len({name[-1] for name in names(tmp_path / "new", "val")}) == 2
 
     def test_frames_without_a_session_stay_together(self, tmp_path):
         for number in range(6):
@@ -184,6 +185,117 @@ class TestCommand:
         result = split(mine)
         assert result.exit_code == 2
         assert "--dry-run" in result.stderr
+
+
+def digest_of(name):
+    return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[:8]
+
+
+NAMES = {
+    "Label Studio": lambda s, i: f"{digest_of(f'{s}{i}')}-upma{s}_{i}",
+    "Label Studio and a clock": lambda s, i: f"{digest_of(f'{s}{i}')}-2024-05-0{s}_12-33-{i:02d}",
+    "UUID": lambda s, i: f"{digest_of(f'{s}{i}')}-12ab-4abc-8abc-{digest_of(f'{i}{s}')}abcd_dal{s}_{i}",
+    "digests that stay": lambda s, i: f"{digest_of(f'{s}')}-{i:04d}",
+    "seconds": lambda s, i: f"2024-05-0{s}_12-33-{i:02d}",
+    "minutes": lambda s, i: f"cam_2024-05-0{s}_12-{i:02d}",
+    "milliseconds": lambda s, i: f"20240501_1{s}330{i // 3}_{i % 3 * 333:03d}",
+    "clock and counter": lambda s, i: f"2024050{s}-0958{i:02d}-3",
+    "event, clock, counter": lambda s, i: f"{s:02d}-20240501{s:02d}01{i:02d}-{i % 2:02d}",
+    "Unix time": lambda s, i: f"cam_{1714561987 + 9000 * s + i}.{i:06d}",
+    "VLC": lambda s, i: f"vlcsnap-2024-05-0{s}-12h33m{i:02d}s{i * 7}",
+    "day first": lambda s, i: f"0{s}-05-2024 12.33.{i:02d}",
+    "time alone": lambda s, i: f"1{s}-33-{i:02d}",
+    "recordings": lambda s, i: f"upma_20240501_12{s}507_{i:04d}",
+    "event of every frame": lambda s, i: f"upma{s}_evt{s}{i:03d}_{i % 2:04d}",
+    "event": lambda s, i: f"evt{s}_{i:04d}",
+    "phone": lambda s, i: f"IMG_2024050{s}_1233{i:02d}",
+    "plain": lambda s, i: f"upma_{s}_{i}",
+}
+
+
+class TestSessions:
+    @pytest.mark.parametrize("kind", NAMES)
+    def test_three_sessions_are_told_by_any_known_names(self, kind):
+        frames = [(s, NAMES[kind](s, i)) for s in (1, 2, 3) for i in range(8)]
+        random.Random(0).shuffle(frames)
+        told = sessions_of([name for _, name in frames])
+        assert None not in told
+        assert len({(s, session) for (s, _), session in zip(frames, told, strict=True)}) == len(set(told)) == 3
+
+    @pytest.mark.parametrize("name", ["evt{0:04d}_0001", "evt{0:04d}_{0:04d}", "frame_{0:05d}_{0}"])
+    def test_names_in_which_all_changes_tell_nothing(self, name):
+        assert set(sessions_of([name.format(number) for number in range(20)])) == {None}
+        assert set(sessions_of([f"pan2/{name.format(number)}" for number in range(20)])) == {"pan2"}
+
+    def test_names_that_tell_a_session_alone_tell_the_same_together(self):
+        names = [f"palakpaneer_{s}_{i}" for s in (1610, 1611) for i in range(5)] + ["0006R0_f00930", "IMG_4711", "pan"]
+        assert sessions_of(names) == [session_of(name) for name in names]
+
+    def test_a_pattern_is_taken_at_its_word(self):
+        names = [f"2024-05-01_12-33-{i:02d}" for i in range(9)]
+        assert sessions_of(names, compile_pattern("(?P<session>.*)")) == names
+
+    def test_a_pause_ends_a_session_at_any_pace(self):
+        def at(minute):
+            return f"2024-05-01_{minute // 60:02d}-{minute % 60:02d}-00"
+
+        for pace in (1, 5):
+            names = [at(start + pace * frame) for start in (0, 600) for frame in range(8)]
+            assert sessions_of(names) == [at(0)] * 8 + [at(600)] * 8
+        assert len(set(sessions_of([at(100 * frame) for frame in range(9)]))) == 9
+
+
+def doctor(root):
+    result = CliRunner().invoke(main, ["doctor", str(root), "--json"])
+    return {finding["name"]: finding["rows"] for finding in json.loads(result.stdout)["findings"]}
+
+
+class TestDoubts:
+    """Where sessions make the score doubtful, split and doctor say so, and the check before a training does."""
+
+    def test_blocks_of_unknown_sessions_follow_the_names_behind_digests(self, tmp_path):
+        for number in range(12):
+            put(tmp_path / "pool", f"{digest_of(str(number))}-frame_{number}", 20, number)
+        result = split(tmp_path / "pool", tmp_path / "new", "--val", "0.25")
+        assert "warning: the names tell no sessions" in result.stdout
+        assert {name.rpartition("_")[2] for name in names(tmp_path / "new", "val")} == {"9", "10", "11"}
+        (row,) = doctor(tmp_path / "new")["numbering-in-splits"]
+        assert (row["such frames"], row["of val"]) == (1, 3)
+        assert (row["val"][-11:], row["train"][-11:]) == ("frame_9.jpg", "frame_8.jpg")
+
+    def test_as_many_sessions_as_frames(self, tmp_path):
+        for number in range(12):  # neither word changes with every frame, together they do
+            put(tmp_path / "pool/train", f"pan{number % 3}_dal{number % 4}_1", 20, number)
+        put(tmp_path / "pool/val", "soup_7_1", 20, 99)
+        result = split(tmp_path / "pool", "--dry-run")
+        assert "warning: 13 sessions for 13 frames: " in result.stdout
+        assert "--session-pattern" in result.stdout
+        (row,) = doctor(tmp_path / "pool")["session-per-frame"]
+        assert (row["sessions"], row["frames"]) == (13, 13)
+
+    def test_a_val_split_of_one_session(self, tmp_path):
+        for number in range(9):
+            put(tmp_path / "pool", f"dal_{number % 3}_{number}", 20, number)
+        result = split(tmp_path / "pool", tmp_path / "new", "--val", "0.3")
+        assert "warning: val is a single session" in result.stdout
+        (row,) = doctor(tmp_path / "new")["one-session-in-val"]
+        assert row["frames"] == 3
+
+    def test_the_check_before_training_warns_of_them(self, tmp_path, caplog):
+        for number in range(12):
+            put(tmp_path / ("val" if number % 4 == 0 else "train"), f"IMG_{number}", 20, number)
+        require_sound(tmp_path)
+        (message,) = caplog.messages
+        assert message.startswith("frames of val that are numbered next to one of train: val val/images/IMG_")
+
+    def test_a_set_is_examined_by_the_pattern_that_it_was_split_by(self, tmp_path):
+        for number in range(24):
+            put(tmp_path / "pool", f"IMG_{number}-pan{number % 8}-left", 20, number)
+        options = ["--session-pattern", r"IMG_\d+-(?P<session>\w+)-left", "--val", "0.3"]
+        assert split(tmp_path / "pool", tmp_path / "new", *options).exit_code == 0
+        assert not {"numbering-in-splits", "session-in-splits", "session-per-frame"} & set(doctor(tmp_path / "new"))
+        (tmp_path / "new/split.json").unlink()
+        assert "numbering-in-splits" in doctor(tmp_path / "new")
 
 
 class TestAssign:

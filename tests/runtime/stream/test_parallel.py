@@ -1,13 +1,13 @@
 """Mapping over cores: as many processes as this one may use cores, results in order, no pool where it does not pay."""
 
 import os
-import subprocess
-import sys
+import signal
 
 import pytest
 
+from cookseg.runtime.errors import CooksegError
 from cookseg.runtime.stream import parallel
-from cookseg.runtime.stream.parallel import cores, map_on_cores
+from cookseg.runtime.stream.parallel import map_on_cores
 
 
 def worker(_):
@@ -16,24 +16,6 @@ def worker(_):
 
 def square(number):
     return number * number
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not bind processes to cores")
-def test_cores_are_those_that_this_process_may_use():
-    code = (
-        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
-        "from cookseg.runtime.stream.parallel import cores; print(cores())"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
-    assert cores() == len(os.sched_getaffinity(0))
-
-
-def test_where_a_system_does_not_tell_all_cores_count(monkeypatch):
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 7)
-    assert cores() == 7
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert cores() == 1
 
 
 def test_results_are_in_order_and_made_by_no_more_processes_than_cores(monkeypatch):
@@ -50,8 +32,19 @@ def test_no_process_is_started_for_one_core_or_few_items(monkeypatch, processes,
     assert set(map_on_cores(worker, range(items))) == {os.getpid()}
 
 
-def test_counting_cores_loads_no_multiprocessing():
-    code = (
-        "import sys; from cookseg.runtime.stream.parallel import cores;cores(); print('multiprocessing' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+def dies(number):
+    if number == 50:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_process_that_is_killed_is_an_error_that_says_so(monkeypatch):
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    with pytest.raises(CooksegError, match=r"one of 2 processes was killed, .* memory runs out"):
+        list(map_on_cores(dies, range(100)))
+
+
+def test_there_are_no_more_processes_than_the_work_needs(monkeypatch):
+    monkeypatch.setattr(parallel, "cores", lambda: 12)
+    assert len(set(map_on_cores(worker, range(40), chunk=20))) <= 2
+    assert set(map_on_cores(worker, range(40), chunk=40)) == {os.getpid()}
