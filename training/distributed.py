@@ -9,6 +9,7 @@ In a single process nothing here does anything.
 """
 
 import contextlib
+import ctypes
 import functools
 import os
 import sys
@@ -47,6 +48,7 @@ def process_group(device: str) -> Iterator[int]:
     if device == "cuda":
         _take_gpu(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
+    _keep_until_exit(dist.group.WORLD)
     with contextlib.ExitStack() as stack:
         if rank := dist.get_rank():
             silence = stack.enter_context(open(os.devnull, "w"))  # noqa: PTH123 - no file
@@ -61,6 +63,16 @@ def process_group(device: str) -> Iterator[int]:
                 " look for a lack of memory. `resume=True` continues from the last checkpoint"
             ) from error
     dist.destroy_process_group()  # not after an error: it could wait for the dead
+
+
+def _keep_until_exit(group: Any) -> None:
+    """Let a process group never be destroyed.
+
+    Where the trainer is the last to hold it, as `DistributedDataParallel` does, Python destroys both when the trainer
+    goes: it waits for gloo's threads and holds the interpreter's lock, for which one of these may wait (torch 2.13). So
+    a run that had ended would hang, one time in many.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(group))
 
 
 def end(code: int) -> None:

@@ -1,11 +1,13 @@
 """Training in several processes: the same as in one, and what happens when one of them dies or all are stopped."""
 
 import csv
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import processes
@@ -13,7 +15,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from cookseg.training import checkpoint
+from cookseg.training import checkpoint, distributed
 from cookseg.training.cli import main
 
 pytestmark = pytest.mark.integration
@@ -108,3 +110,17 @@ def test_a_batch_smaller_than_the_processes_is_refused(scenes, tmp_path):
     errors = finish(start(*command), code=1)
     assert "--batch 2: give each of the 3 processes a frame" in errors
     assert not (tmp_path / "run").exists()
+
+
+def test_a_group_outlives_whoever_held_it():
+    """The end of a run would hang now and then where the last holder took the group, and gloo's threads, with it."""
+
+    class Group:
+        pass
+
+    group = Group()
+    alive = weakref.ref(group)
+    distributed._keep_until_exit(group)
+    del group
+    gc.collect()
+    assert alive() is not None
