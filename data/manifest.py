@@ -38,7 +38,7 @@ _VERSION = 1  # to be raised with any change in what is kept, or in how files ar
 _NO_MASK = b"null]"  # the end of an image's facts as JSON
 _SETTLED_NS = 2_000_000_000  # the coarsest resolution of a file's time, FAT's
 
-_Row = tuple[int, int, bytes, bytes]  # size, time, digest, and header, picture's size and mask as JSON: see `add`
+_Row = tuple[int, int, bytes, bytes]  # size, time, digest, and header, image's size and mask as JSON: see `add`
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Facts:
     Attributes:
         sha256: The digest of its bytes, in hexadecimal.
         header: How it is stored.
-        size: Height and width of the upright picture.
+        size: Height and width of the upright image.
         mask: What it holds as a mask; None for an image.
         stamp: By which to know it again; None where it had just been changed.
     """

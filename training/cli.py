@@ -39,6 +39,8 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
 }
 """Fields of `TrainConfig` of the options that have other names than these."""
 _FLAGS = {field: f"--{name}" for name, names in OTHER_NAMES.items() for field in names}
+_OF_SPLIT = {"session_pattern": "--session-pattern", "val": "--val"}
+"""Options of `cook-data split`, which warnings of doubtful sessions name as the remedy."""
 _DEFAULTS = fields.flat(TrainConfig())
 
 
@@ -62,7 +64,7 @@ def _short(name: str, text: str, kind: Any = None, default: Any = None, **option
 
 @click.command(
     cls=_Train,
-    flags={**_FLAGS, "check=False": "--no-check"},
+    flags={**_FLAGS, **_OF_SPLIT, "check=False": "--no-check"},
     epilog="Examples: cook-train data/sets/demo -o runs/demo   |   cook-train data/sets/demo -o runs/demo --resume"
     "   |   torchrun --nproc-per-node 2 -m cookseg.training data/sets/demo -o runs/demo",
 )

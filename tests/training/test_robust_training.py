@@ -105,3 +105,15 @@ class TestPoorSets:
         assert result.exit_code == 1
         assert "train/images: no images here" in result.stderr
         assert not (tmp_path / "run").exists()
+
+
+def test_sessions_in_both_splits_are_a_warning_with_the_option_to_type(pristine, tmp_path):
+    data = shutil.copytree(pristine, tmp_path / "data")
+    for folder, suffix in (("images", ".jpg"), ("masks", ".png")):
+        source = min((data / "train" / folder).iterdir())
+        shutil.copy(source, data / "val" / folder / f"{source.stem.rpartition('_')[0]}_9999{suffix}")
+    arguments = [data, "-o", tmp_path / "run", "--imgsz", "32", "--epochs", "1", "--model", "edge-s"]
+    result = CliRunner().invoke(main, [*map(str, arguments)])
+    assert result.exit_code == 0, result.stderr
+    assert "warning: cooking sessions in more than one split" in result.stderr
+    assert "; --session-pattern tells" in result.stderr
