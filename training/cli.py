@@ -20,7 +20,7 @@ from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.stream.parallel import imported_meanwhile
 from cookseg.runtime.terminal import bars, console, params
 from cookseg.training import STARTER, config_file, fields
-from cookseg.training.config import AUTO, STARTER_NAME, Precision, TrainConfig
+from cookseg.training.config import AUTO, IMAGENET, RANDOM, STARTER_NAME, Precision, TrainConfig
 from cookseg.training.models import PRESETS
 
 if TYPE_CHECKING:
@@ -36,12 +36,21 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "flips": ("augment.flip", "augment.vertical_flip"),
     "zoom": ("augment.zoom",),
     "paste": ("augment.paste",),
+    "encoder_weights": ("encoder.weights",),
 }
 """Fields of `TrainConfig` of the options that have other names than these."""
-_FLAGS = {field: f"--{name}" for name, names in OTHER_NAMES.items() for field in names}
+_FLAGS = {field: f"--{name.replace('_', '-')}" for name, names in OTHER_NAMES.items() for field in names}
 _OF_SPLIT = {"session_pattern": "--session-pattern", "val": "--val"}
 """Options of `cook-data split`, which warnings of doubtful sessions name as the remedy."""
 _DEFAULTS = fields.flat(TrainConfig())
+
+
+class _EncoderWeights(click.Path):
+    """A file, or one of the words for published and for random weights; ./imagenet is a file of that name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word, or the absolute path."""
+        return value if value in (IMAGENET, RANDOM) else str(Path(super().convert(value, param, ctx)).resolve())
 
 
 class _Train(console.Command):
@@ -73,7 +82,8 @@ def _short(name: str, text: str, kind: Any = None, default: Any = None, **option
 @_short(
     "model",
     "edge sees the finest detail of the small ones, edge-s is the fastest, edge-m and edge-l know more; classic is the"
-    " reference with 31 M parameters. auto is that of --init, or edge.",
+    " reference with 31 M parameters; lite-s, lite-m and lite-l begin with encoders that have seen photographs. auto is"
+    " that of --init, or edge.",
     click.Choice([AUTO, *PRESETS]),
 )
 @_short(
@@ -121,6 +131,13 @@ def _short(name: str, text: str, kind: Any = None, default: Any = None, **option
     "Run or checkpoint of a larger model, whose predictions (soft targets) are learned beside the masks.",
     params.PathOrStarter(STARTER, exists=True),
     metavar="PATH",
+)
+@_short(
+    "encoder_weights",
+    "First weights of a lite model's encoder: imagenet are the published ones, none random ones; or a file with a state"
+    " dict.",
+    _EncoderWeights(exists=True, dir_okay=False),
+    metavar="FILE",
 )
 @_short("qat", "Train for int8, where cook-export says that int8 loses too much.", is_flag=True)
 @click.option(

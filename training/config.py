@@ -17,6 +17,33 @@ HEAD_OUTPUTS = ("classes", "scores", "confidence", "logits")
 AUTO, DEFAULT_MODEL = "auto", "edge"
 STARTER_NAME = "starter"
 """Stands for the checkpoint that comes with cookseg, where one is named."""
+IMAGENET, RANDOM = "imagenet", "none"
+"""Stand for the published weights of an encoder, and for random ones, where a file of weights is named."""
+
+
+@checked_keywords
+@dataclass(frozen=True)
+class EncoderConfig:
+    """How the encoder of a model that has a pretrained one is trained; other models have no use for it.
+
+    Attributes:
+        weights: Its first weights: ``imagenet`` are the published ones, ``none`` random ones; or a file with a state
+            dict. In a run that has begun, the SHA-256 of the file. Weights of `TrainConfig.init` come before them.
+        lr: Its learning rate, as a fraction of the others'.
+        freeze: Fraction of the steps, from the first one, in which it stays as it is.
+        norms: Whether its batch norms go on counting mean and variance (``train``) or keep them (``fixed``).
+    """
+
+    weights: str = IMAGENET
+    lr: float = 0.1
+    freeze: float = 0.0
+    norms: Literal["train", "fixed"] = "train"
+
+    def __post_init__(self) -> None:
+        fit_types(self, "encoder.")
+        require_range(self, ["lr", "freeze"], 0, 1, "encoder.")
+        if not self.weights:
+            raise InputError("`encoder.weights=''`: it must be imagenet, none, or a file")
 
 
 @checked_keywords
@@ -24,7 +51,7 @@ STARTER_NAME = "starter"
 class TrainConfig:
     """How to train.
 
-    A TOML file of a configuration has the same names, and a table for each of `preprocessing` and `augment`.
+    A TOML file of a configuration has the same names, and a table for each of `preprocessing`, `augment` and `encoder`.
 
     Attributes:
         model: A name of `cookseg.training.models.PRESETS`; ``auto`` is the model of `init`, or ``edge``.
@@ -47,6 +74,7 @@ class TrainConfig:
         preprocessing: Size and resize rule of the network's input.
         crop: Height and width of the random windows that a step sees of the frames; None for whole frames.
         augment: Ranges of the augmentation.
+        encoder: How a pretrained encoder is trained.
     """
 
     model: str = AUTO
@@ -66,6 +94,7 @@ class TrainConfig:
     crop: tuple[int, int] | None = None
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
 
     def __post_init__(self) -> None:
         fit_types(self)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cookseg.training.config import TrainConfig
+from cookseg.training.models.network import Network
 
 _MOMENTUM = 0.95
 _ROUNDS = 5
@@ -20,10 +21,25 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of a s + b s³ + c s⁵: applied five times it brings every s in 0 to 1, but for tiny ones, near to 1."""
 
 
-def optimizers(network: nn.Module, config: TrainConfig, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
-    """Return what trains a network whose forward pass computes in ``dtype``; norms and biases have no weight decay."""
-    kernels = [parameter for parameter in network.parameters() if parameter.ndim == 4]
-    others = [parameter for parameter in network.parameters() if parameter.ndim != 4]
+def optimizers(network: Network, config: TrainConfig, dtype: torch.dtype) -> list[torch.optim.Optimizer]:
+    """Return what trains a network whose forward pass computes in ``dtype``; norms and biases have no weight decay.
+
+    A kernel that filters each channel by itself is not a matrix: it is AdamW's, as norms and biases are. A group of
+    parameters has a ``rate``, which the learning rate is multiplied by, and says whether it is of a pretrained encoder.
+    """
+    encoder = network.pretrained()
+    pretrained = {id(parameter) for parameter in encoder.parameters()} if encoder else set[int]()
+    kernels, others = list[dict[str, Any]](), list[dict[str, Any]]()
+    for rate, of_encoder in ((1.0, False), (config.encoder.lr, True)):
+        for groups, dense in ((kernels, True), (others, False)):
+            chosen = [
+                parameter
+                for parameter in network.parameters()
+                if (id(parameter) in pretrained) == of_encoder
+                and (parameter.ndim == 4 and parameter.shape[1] > 1) == dense
+            ]
+            if chosen:
+                groups.append({"params": chosen, "rate": rate, "pretrained": of_encoder})
     half = dtype if dtype == torch.bfloat16 else None  # float16 has not the range
     return [
         Muon(kernels, config.lr, config.weight_decay, half),
@@ -38,7 +54,11 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, kernels: Iterable[Tensor], lr: float, weight_decay: float, dtype: torch.dtype | None = None
+        self,
+        kernels: Iterable[Tensor] | Iterable[dict[str, Any]],
+        lr: float,
+        weight_decay: float,
+        dtype: torch.dtype | None = None,
     ) -> None:
         """Optimise kernels; ``dtype`` is that of the orthogonalisation, None that of the kernels."""
         super().__init__(kernels, {"lr": lr, "weight_decay": weight_decay})

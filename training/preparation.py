@@ -2,8 +2,10 @@
 
 import importlib.metadata
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -12,10 +14,11 @@ from cookseg.runtime.errors import InputError
 from cookseg.runtime.model.contract import Contract
 from cookseg.runtime.progress import Progress, silent
 from cookseg.training import STARTER, checkpoint, distributed, fields
-from cookseg.training.config import AUTO, STARTER_NAME, TrainConfig
+from cookseg.training.config import AUTO, IMAGENET, STARTER_NAME, TrainConfig
 from cookseg.training.dataset import Data, read_samples
 from cookseg.training.distillation import Teacher
 from cookseg.training.models.network import Network
+from cookseg.training.pretrained import Pretrained
 from cookseg.training.trainer import Trainer
 
 
@@ -27,11 +30,13 @@ class Start:
         config: How to train, with the SHA-256 of the checkpoints that it named.
         weights: Checkpoint of the first weights, or the one to resume from; None for random weights.
         teacher: Checkpoint of the teacher, or None.
+        encoder: Where the encoder's weights come from, or None for random ones; of no use where there are `weights`.
     """
 
     config: TrainConfig
     weights: Path | None = None
     teacher: Path | None = None
+    encoder: Pretrained | None = None
 
     @classmethod
     def of(cls, config: TrainConfig) -> "Start":
@@ -45,7 +50,11 @@ class Start:
         if config.model == AUTO and weights:
             config = replace(config, model=checkpoint.preset_of(weights))
         digests = [checkpoint.digest(path) if path else "" for path in (weights, teacher)]
-        return cls(replace(config, init=digests[0], teacher=digests[1]), weights, teacher)
+        config = replace(config, init=digests[0], teacher=digests[1])
+        encoder = None if weights else Pretrained.find(config)
+        if encoder and config.encoder.weights != IMAGENET:
+            config = replace(config, encoder=replace(config.encoder, weights=encoder.sha256))
+        return cls(config, weights, teacher, encoder)
 
     @classmethod
     def resumed(cls, run: Run, config: TrainConfig | None = None) -> "Start":
@@ -62,7 +71,17 @@ class Start:
 
     def repeatable(self, config: TrainConfig) -> TrainConfig:
         """Return a configuration with the names of the checkpoints, by which another run can begin as this one did."""
-        return replace(config, init=_named(self.weights), teacher=_named(self.teacher))
+        named = replace(config, init=_named(self.weights), teacher=_named(self.teacher))
+        if self.encoder and config.encoder.weights != IMAGENET:
+            named = replace(named, encoder=replace(config.encoder, weights=str(self.encoder.path.resolve())))
+        return named
+
+    def origin(self) -> Mapping[str, str] | None:
+        """Return whose weights the run began with, those of an earlier one included; None if they were random."""
+        if self.weights:
+            known = Contract.from_json(checkpoint.load(self.weights)["contract"])
+            return cast(Mapping[str, str] | None, known.provenance.get("weights"))
+        return self.encoder.origin() if self.encoder else None
 
 
 def prepare(data: Data, start: Start, *, device: str, run: Run | None = None, progress: Progress = silent) -> Trainer:
@@ -89,7 +108,7 @@ def prepare(data: Data, start: Start, *, device: str, run: Run | None = None, pr
         raise InputError(f"`batch={config.batch}`: give each of the {distributed.size()} processes a frame or more")
     data = data.decode(config.preprocessing, progress=progress)
     samples, val = read_samples(data, config)
-    contract = Contract(data.classes, config.preprocessing, provenance(data, config))
+    contract = Contract(data.classes, config.preprocessing, provenance(data, config, start.origin()))
     distributed.require_same(contract.to_json(), "data, options or versions")
     taught = Teacher.load(start.teacher, contract) if start.teacher else None
     trainer = Trainer(config, contract, samples, val, device, taught)
@@ -103,11 +122,14 @@ def prepare(data: Data, start: Start, *, device: str, run: Run | None = None, pr
         distributed.require_same(trainer.progress.step, f"{run.last}")
     elif start.weights:
         trainer.start_from(_initial(start.weights, trainer.network, contract))
+    elif start.encoder:
+        start.encoder.load_into(trainer.network)
+        trainer.start_from(trainer.network)
     return trainer
 
 
-def provenance(data: Data, config: TrainConfig) -> dict[str, object]:
-    """Return where a model of these data and this configuration comes from, for people to read."""
+def provenance(data: Data, config: TrainConfig, weights: Mapping[str, str] | None = None) -> dict[str, object]:
+    """Return where a model comes from, of data, configuration and first weights, for people to read."""
     training = {
         "model": config.model,
         "epochs": config.epochs,
@@ -126,7 +148,8 @@ def provenance(data: Data, config: TrainConfig) -> dict[str, object]:
         "val": len(data.val),
     }
     versions = {"cookseg": importlib.metadata.version("cookseg"), "torch": str(torch.__version__)}
-    return {"data": found, "training": training, "versions": versions}
+    began = {"weights": dict(weights)} if weights else {}
+    return {"data": found, "training": training, **began, "versions": versions}
 
 
 def _checkpoint(field: str, name: str) -> Path | None:

@@ -147,10 +147,7 @@ class Trainer:
             rate: The learning rate.
         """
         frames, truth = (x.to(self.device, non_blocking=True) for x in (frames, truth))
-        self.network.train()
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+        self._begin_step(rate)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             target = self.teacher(frames) if self.teacher else None
             logits = self.parallel(frames).float()
@@ -167,6 +164,17 @@ class Trainer:
         self.scaler.update()
         self.averaged.update_parameters(self.network)
         return float(loss.detach())
+
+    def _begin_step(self, rate: float) -> None:
+        """Set the learning rates of a step, and what its norms do."""
+        encoder, chosen = self.network.pretrained(), self.config.encoder
+        frozen = self.progress.step < chosen.freeze * self.steps
+        self.network.train()
+        if encoder and (frozen or chosen.norms == "fixed"):
+            encoder.eval()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = 0.0 if frozen and group["pretrained"] else rate * group["rate"]
 
     @property
     def epoch(self) -> float:

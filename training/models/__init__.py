@@ -15,7 +15,10 @@ from cookseg.runtime.model.contract import Preprocessing
 if TYPE_CHECKING:
     from cookseg.training.models.network import Network
 
-ARCHITECTURES = {"unet": "cookseg.training.models.unet:UNet"}
+ARCHITECTURES = {
+    "unet": "cookseg.training.models.unet:UNet",
+    "encoder-unet": "cookseg.training.models.encoder_unet:EncoderUNet",
+}
 """Where the `Network` of each architecture is."""
 
 
@@ -36,6 +39,10 @@ PRESETS = {
     "edge-s": Preset("unet", {"widths": (32, 64, 128, 256), "stem": 4}),
     "edge-m": Preset("unet", {"widths": (48, 96, 192, 384), "stem": 4}),
     "edge-l": Preset("unet", {"widths": (64, 128, 256, 512), "stem": 4}),
+    # encoders that have seen photographs; without its last stage, which has most of the weights, one is small
+    "lite-s": Preset("encoder-unet", {"encoder": "efficientnet-lite0", "stages": 4, "widths": (16, 32, 48, 64)}),
+    "lite-m": Preset("encoder-unet", {"encoder": "efficientnet-lite0", "stages": 5, "widths": (32, 48, 64, 96, 96)}),
+    "lite-l": Preset("encoder-unet", {"encoder": "efficientnet-lite2", "stages": 5, "widths": (48, 64, 96, 128, 128)}),
 }
 
 

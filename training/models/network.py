@@ -42,6 +42,10 @@ class Network(nn.Module):
         """Map frames (N, H, W, 3) uint8 RGB to logits (N, C, h, w) float32 at the network's own resolution."""
         raise NotImplementedError
 
+    def pretrained(self) -> nn.Module | None:
+        """Return the part that began with weights trained elsewhere, if the architecture has one."""
+        return None
+
     def normalised(self, frames: Tensor) -> Tensor:
         """Map frames (N, H, W, 3) uint8 RGB to (N, 3, H, W) float32, channels last."""
         width = frames.shape[2]
