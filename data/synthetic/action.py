@@ -184,7 +184,7 @@ def put_dish(canvas: Canvas, vessel: Vessel, rng: np.random.Generator) -> None:
     inside = put_vessel(canvas, vessel, rng)
     if inside is None or rng.random() < 0.35:
         return
-    recipe = RECIPES[rng.integers(len(RECIPES))] if rng.random() < 0.75 else RAW_EGG
+    recipe = RECIPES[rng.integers(len(RECIPES))] if rng.random() < 0.65 else RAW_EGG
     few = tuple(replace(p, size=min(0.8, p.size * 1.6), count=1 + p.count // 4) for p in recipe.pieces)
     serving = Serving.of(replace(recipe, pieces=few), vessel, rng)
     put_food(canvas.within(inside.view), inside, serving, rng.uniform(0.1, 0.6), rng)

@@ -93,7 +93,7 @@ def _wire(pan: Vessel, rng: np.random.Generator) -> tuple[list[Shape], Contour]:
     steel = Material((0.5, 0.5, 0.5), 0.9, 0, 0.4, 0.02) if rng.random() < 0.6 else pan.outside
     tip = (out, 0, rim + rise / 3)
     wires = [
-        Shape(line((0.96, side * wide, rim - 0.06), (out, side * wide * 1.4, rim), tip), steel, 0.022)
+        Shape(line((0.96, side * wide, rim - 0.06), (out, side * wide * 1.4, rim), tip), steel, 0.028)
         for side in (-1, 1)
     ]
     start, end = np.array(tip), np.array([out + long, 0, rim + rise])

@@ -140,9 +140,9 @@ def put_thermometer(canvas: Canvas, place: Contour, angle: float, rng: np.random
     warn = Material((0.95, 0.25 + 0.6 * trim, 0.08), 0, 0.05)
     shell = Material(case, 0, 0.06)
     if rng.random() < 0.25:
-        needle = line((-1.1, 0, -0.25), (0, 0, 0.05))
-        parts = [Shape(needle, STEEL, 0.018), Shape(ellipse(0.16, 0.16, 0.08), shell, bevel=0.05)]
-        screen = Shape(ellipse(0.11, 0.11, 0.1), Material((0.8, 0.82, 0.78), 0, 0.05))
+        needle = line((-0.8, 0, -0.2), (0, 0, 0.05))
+        parts = [Shape(needle, STEEL, 0.018), Shape(ellipse(0.1, 0.1, 0.08), shell, bevel=0.05)]
+        screen = Shape(ellipse(0.07, 0.07, 0.1), Material((0.8, 0.82, 0.78), 0, 0.05))
     else:
         size = rng.uniform(0.8, 1.2)
         muzzle = Shape(size * bar(-0.42, -0.1, 0.17, 0.22), shell, bevel=0.07)

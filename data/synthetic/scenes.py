@@ -258,7 +258,7 @@ def _lifted(rig: Rig, session: Session) -> Rig:
 def _surround(canvas: Canvas, rng: np.random.Generator) -> None:
     """Put bowls, other things, stirrers that are not in use and the cook's apron around the pan."""
     for _ in range(int(rng.integers(0, 7))):
-        kind = rng.choice(["bowl", "thing", "tool", "cook"], p=[0.46, 0.3, 0.18, 0.06])
+        kind = rng.choice(["bowl", "thing", "tool", "cook"], p=[0.42, 0.3, 0.21, 0.07])
         x, y = canvas.view.somewhere(1.5, rng)
         if kind == "thing":
             kitchens.put_clutter(canvas, x, y, rng)
