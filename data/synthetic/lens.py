@@ -82,7 +82,7 @@ def make_lens(rng: np.random.Generator) -> Lens:
     return Lens(
         warmth=rng.normal(0, 0.5) * (1 + sometimes(0.3, 2)),
         tint=rng.normal(0, 0.3) * (1 + sometimes(0.3, 2)),
-        exposure=math.exp(rng.normal(0.05, 0.28)),
+        exposure=math.exp(rng.normal(0.0, 0.25)),
         auto=sometimes(0.6, 1.0),
         clipped=bool(rng.random() < 0.4),
         saturation=rng.uniform(0.65, 1.35),
@@ -135,7 +135,7 @@ def photograph(
 def _metered(color: Image, auto: float) -> np.float32:
     """Return the factor by which automatic exposure brightens a dark frame, or darkens a bright one."""
     brightness = float(np.minimum(color, 2).mean())
-    return np.float32(min(3.0, max(0.4, 0.42 / (brightness + 1e-3))) ** auto)
+    return np.float32(min(3.0, max(0.4, 0.38 / (brightness + 1e-3))) ** auto)
 
 
 def _atmosphere(view: View, seen: Image, lens: Lens, progress: float, rng: np.random.Generator) -> Image:
