@@ -135,13 +135,14 @@ def render(session: Session, progress: float, size: tuple[int, int]) -> tuple[ND
 def _rig(kitchen: int) -> Rig:
     """Return what stays the same in a kitchen."""
     rng = np.random.default_rng([kitchen, 0])
-    tool: Tool = rng.choice(stirrers.TOOLS, p=[0.22, 0.13, 0.13, 0.24, 0.14, 0.07, 0.07])
+    tool: Tool = rng.choice(stirrers.TOOLS, p=[0.28, 0.12, 0.12, 0.22, 0.12, 0.07, 0.07])
     motor = tool == "motor"
-    pan = _pan(rng)
+    camera, counter = _camera(rng), rng.choice(COUNTERS, p=[0.42, 0.09, 0.08, 0.08, 0.14, 0.07, 0.12])
+    hob, pan = rng.choice(HOBS), _pan(rng)
     return Rig(
-        camera=_camera(rng),
-        counter=rng.choice(COUNTERS, p=[0.42, 0.09, 0.08, 0.08, 0.14, 0.07, 0.12]),
-        hob=rng.choice(HOBS),
+        camera=camera,
+        counter=counter,
+        hob=hob,
         pan=pan,
         handles=make_handles(pan, rng),
         motor=motor,
