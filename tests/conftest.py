@@ -61,7 +61,7 @@ def kitchen(tmp_path_factory):
 def pristine(tmp_path_factory):
     """Exact masks of rendered scenes: 12, 4 and 2 frames of 320x240, in sessions of four frames, and of two for val."""
     root = tmp_path_factory.mktemp("pristine")
-    for seed, (counts, per_session) in enumerate([({"train": 12, "test": 2}, 4), ({"val": 4}, 2)], 2):
+    for seed, (counts, per_session) in enumerate([({"train": 12, "test": 2}, 4), ({"val": 4}, 2)], 25):
         list(write(plan_shots(root, Plan(counts, per_session, 0, ((240, 320),), seed))))
     return root
 

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from cookseg.data.synthetic import kitchens, planes, stirrers
 from cookseg.data.synthetic.dishes import Serving
 from cookseg.data.synthetic.food import put_food
-from cookseg.data.synthetic.optics import View
-from cookseg.data.synthetic.planes import Color, Image, Plane
+from cookseg.data.synthetic.hands import Arm, Grip, put_hand
+from cookseg.data.synthetic.optics import Contour, View
+from cookseg.data.synthetic.planes import Image, Plane
 from cookseg.data.synthetic.recipes import RAW_EGG, RECIPES
 from cookseg.data.synthetic.solids import FOOD, STIRRER, Canvas, Material, Shape
 from cookseg.data.synthetic.stirrers import Pose
 from cookseg.data.synthetic.vessels import Vessel, put_vessel
 
-_SCENES = 16
-"""Scenes of a session."""
+_SCENES = 15
+"""Scenes of a session: a number that 2, 4, 8 and 16 do not divide, else a set's frames would all be scenes' firsts."""
 
 _CHANGE = 0.2
 """Share of a scene in which a tool moves from the pose of the last one to its own."""
@@ -39,8 +40,8 @@ class Actors:
         motor: Whether the stirrer is driven by a motor.
         tool: The stirrer, see `stirrers.make_tool`.
         drive: The arm that holds the motor, if it is seen.
-        skin: Colour of the hands.
-        sleeve: Colour of the sleeves.
+        arm: The cook's arm.
+        grips: Where a hand takes hold of the pan, (3,) each.
         busy: Probability that another hand comes in during a scene.
     """
 
@@ -48,8 +49,8 @@ class Actors:
     motor: bool
     tool: list[Shape]
     drive: list[Shape]
-    skin: Color
-    sleeve: Color
+    arm: Arm
+    grips: tuple[Contour, ...]
     busy: float
 
 
@@ -77,7 +78,7 @@ def act(canvas: Canvas, part: Canvas, actors: Actors, pan: Vessel, serving: Serv
     rng = np.random.default_rng([actors.seed, 7, now])
     scene, pose = _scene(actors, pan, canvas.view, now), _pose(actors, pan, canvas.view, progress)
     shapes = pose.put(actors.tool)
-    inside = math.hypot(pose.x, pose.y) < 1
+    inside = math.hypot(pose.x - pan.x, pose.y - pan.y) < 1
     canvas.shadow(shapes, pan.floor + 0.05 if inside else 0.0)
     canvas.put(shapes, STIRRER, rng, _motion(canvas, actors, pan, progress, scene.speed))
     if inside and pose.z < pan.rim and rng.random() < 0.7:
@@ -87,7 +88,11 @@ def act(canvas: Canvas, part: Canvas, actors: Actors, pan: Vessel, serving: Serv
         canvas.put([_heap(serving, pose, progress, rng)], FOOD, rng)
     if scene.held and rng.random() < 0.85:
         grip = pose.place(np.array([[rng.uniform(1.1, 2.0), 0, 0.03]]))[0]
-        kitchens.put_hand(canvas, grip, pose.angle + rng.normal(0, 0.4), actors.skin, actors.sleeve, rng)
+        put_hand(canvas, grip, pose.angle + rng.normal(0, 0.5), actors.arm, rng)
+    if actors.grips and rng.random() < 0.6 * actors.busy:
+        grip = actors.grips[rng.integers(len(actors.grips))]
+        away = math.atan2(grip[1] - pan.y, grip[0] - pan.x)
+        put_hand(canvas, grip, away + rng.normal(0, 0.6), actors.arm, rng)
     if rng.random() < actors.busy:
         _visit(canvas, actors, progress * _SCENES - now, rng)
 
@@ -96,7 +101,7 @@ def _scene(actors: Actors, pan: Vessel, view: View, number: int) -> _Scene:
     rng = np.random.default_rng([actors.seed, 8, number])
     if actors.motor:
         return _Scene("stir", False, Pose(0, 0, pan.floor + 0.03, 0), rng.uniform(0, 0.1) * (rng.random() < 0.3))
-    turn, act = rng.uniform(0, 2 * math.pi), rng.choice(["away", "lie", "lift", "stir"], p=[0.1, 0.2, 0.1, 0.6])
+    turn, act = rng.uniform(0, 2 * math.pi), rng.choice(["away", "lie", "lift", "stir"], p=[0.15, 0.27, 0.1, 0.48])
     if act == "away":
         return _Scene("away", False, Pose(6 * math.cos(turn), 6 * math.sin(turn), 0.5, turn, 0.3), 0)
     if act == "lie":
@@ -162,14 +167,16 @@ def _visit(canvas: Canvas, actors: Actors, since: float, rng: np.random.Generato
     place = np.array([away * math.cos(angle), away * math.sin(angle), rng.uniform(0.4, 0.9)])
     heading = angle + rng.normal(0, 0.3)
     ahead = np.array([math.cos(heading), math.sin(heading), 0])
-    held = rng.choice(["nothing", "thermometer", "bowl"], p=[0.3, 0.4, 0.3])
+    held = rng.choice(["nothing", "thermometer", "bowl"], p=[0.35, 0.37, 0.28])
     if held == "thermometer":
         kitchens.put_thermometer(canvas, place - 0.25 * ahead, heading, rng)
     elif held == "bowl":
         x, y, _ = (place - 0.4 * ahead).tolist()
         bowl = kitchens.bowl(x, y, rng)
         put_dish(canvas, replace(bowl, floor=place[2]), rng)
-    kitchens.put_hand(canvas, place, heading, actors.skin, actors.sleeve, rng)
+    free: Grip = rng.choice(["fist", "pinch", "open"])
+    grip: Grip = "fist" if held == "thermometer" else "pinch" if held == "bowl" else free
+    put_hand(canvas, place, heading, actors.arm, rng, grip)
 
 
 def put_dish(canvas: Canvas, vessel: Vessel, rng: np.random.Generator) -> None:
@@ -177,7 +184,7 @@ def put_dish(canvas: Canvas, vessel: Vessel, rng: np.random.Generator) -> None:
     inside = put_vessel(canvas, vessel, rng)
     if inside is None or rng.random() < 0.35:
         return
-    recipe = RECIPES[rng.integers(len(RECIPES))] if rng.random() < 0.75 else RAW_EGG
+    recipe = RECIPES[rng.integers(len(RECIPES))] if rng.random() < 0.65 else RAW_EGG
     few = tuple(replace(p, size=min(0.8, p.size * 1.6), count=1 + p.count // 4) for p in recipe.pieces)
     serving = Serving.of(replace(recipe, pieces=few), vessel, rng)
     put_food(canvas.within(inside.view), inside, serving, rng.uniform(0.1, 0.6), rng)

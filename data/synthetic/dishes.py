@@ -77,7 +77,7 @@ class Serving:
     @classmethod
     def of(cls, recipe: Recipe, vessel: Vessel, rng: np.random.Generator) -> Self:
         """Vary a recipe: colours, sizes and the amount."""
-        amount = rng.uniform(0.35, 1.1)
+        amount = rng.uniform(0.5, 1.25)
         size = rng.uniform(0.7, 1.3)
         pieces = tuple(
             replace(

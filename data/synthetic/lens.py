@@ -22,6 +22,9 @@ class Lens:
         warmth: White balance, -1 blue to 1 yellow.
         tint: White balance, -1 green to 1 magenta.
         exposure: Factor.
+        auto: How far automatic exposure brings the frame's mean brightness to a middle grey, 0..1.
+        clipped: Whether highlights are cut off rather than rolled off.
+        saturation: Factor of the colours' distance from grey.
         contrast: Exponent of the tone curve.
         vignette: How much darker the corners are.
         steam: Density of steam above the pan.
@@ -31,6 +34,8 @@ class Lens:
         blur: Defocus in 1/480 of the frame's shorter side.
         sharpen: Strength of the camera's own sharpening.
         noise: Standard deviation of the sensor's noise at mid grey, 0..1.
+        blotches: Standard deviation of what the encoder leaves of the colours' noise: coarse spots, 0..1.
+        smooth: Whether the camera removes noise, and fine texture with it.
         bayer: Whether colours are interpolated from a Bayer pattern.
         resolution: Share of the pixels, along a side, that the sensor really has.
         quality: Quality of the JPEG, 1..100.
@@ -39,6 +44,9 @@ class Lens:
     warmth: float
     tint: float
     exposure: float
+    auto: float
+    clipped: bool
+    saturation: float
     contrast: float
     vignette: float
     steam: float
@@ -48,6 +56,8 @@ class Lens:
     blur: float
     sharpen: float
     noise: float
+    blotches: float
+    smooth: bool
     bayer: bool
     resolution: float
     quality: int
@@ -70,9 +80,12 @@ def make_lens(rng: np.random.Generator) -> Lens:
         return float(rng.uniform(0, high)) if rng.random() < probability else 0.0
 
     return Lens(
-        warmth=rng.normal(0, 0.5),
-        tint=rng.normal(0, 0.3),
-        exposure=math.exp(rng.normal(0.05, 0.28)),
+        warmth=rng.normal(0, 0.5) * (1 + sometimes(0.3, 2)),
+        tint=rng.normal(0, 0.3) * (1 + sometimes(0.3, 2)),
+        exposure=math.exp(rng.normal(0.0, 0.25)),
+        auto=sometimes(0.6, 1.0),
+        clipped=bool(rng.random() < 0.4),
+        saturation=rng.uniform(0.65, 1.35),
         contrast=rng.uniform(0.8, 1.35),
         vignette=sometimes(0.6, 0.35),
         steam=sometimes(0.35, 0.8),
@@ -80,11 +93,13 @@ def make_lens(rng: np.random.Generator) -> Lens:
         grease=int(rng.integers(1, 6)) if rng.random() < 0.15 else 0,
         flare=sometimes(0.2, 0.5),
         blur=0.3 + sometimes(0.7, 1.5),
-        sharpen=sometimes(0.4, 1.0),
-        noise=0.004 + sometimes(0.7, 0.035),
+        sharpen=sometimes(0.5, 1.0) * (1 + sometimes(0.3, 1.5)),
+        noise=0.003 + sometimes(0.6, 0.03),
+        blotches=sometimes(0.4, 0.025),
+        smooth=bool(rng.random() < 0.3),
         bayer=bool(rng.random() < 0.3),
         resolution=float(rng.choice([1.0, 0.7, 0.5], p=[0.7, 0.18, 0.12])),
-        quality=int(rng.integers(45, 96)),
+        quality=int(rng.integers(30, 96)),
     )
 
 
@@ -101,15 +116,26 @@ def photograph(
         chance: What stays the same through a session, such as grease, and what changes with every frame: noise.
     """
     air, moment = chance
-    seen = _atmosphere(view, color * np.array(lens.gains, np.float32), lens, progress, air)
-    # a film's curve: linear in the shadows, never quite white
-    seen = 1 - cv2.exp(np.float32(-1.7) * np.maximum(seen, 0))
+    gains = np.array(lens.gains, np.float32) * _metered(color, lens.auto)
+    seen = _atmosphere(view, color * gains, lens, progress, air)
+    if lens.clipped:
+        seen = np.clip(seen * np.float32(1.05), 0, 0.955)
+    else:  # a film's curve: linear in the shadows, never quite white
+        seen = 1 - cv2.exp(np.float32(-1.7) * np.maximum(seen, 0))
+    grey = cv2.transform(seen, np.full((3, 3), 1 / 3, np.float32))
+    seen = np.maximum(cv2.addWeighted(seen, lens.saturation, grey, 1 - lens.saturation, 0), 0)
     levels = cv2.convertScaleAbs(cv2.pow(seen, lens.contrast), alpha=268)
     if lens.grease:
         levels = _smear(view, levels, lens.grease, air)
     levels = _sensor(view, levels, lens, moment)
     _, file = cv2.imencode(".jpg", levels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, lens.quality])
     return np.ascontiguousarray(np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1])
+
+
+def _metered(color: Image, auto: float) -> np.float32:
+    """Return the factor by which automatic exposure brightens a dark frame, or darkens a bright one."""
+    brightness = float(np.minimum(color, 2).mean())
+    return np.float32(min(3.0, max(0.4, 0.38 / (brightness + 1e-3))) ** auto)
 
 
 def _atmosphere(view: View, seen: Image, lens: Lens, progress: float, rng: np.random.Generator) -> Image:
@@ -157,6 +183,13 @@ def _sensor(view: View, levels: UInt8Image, lens: Lens, rng: np.random.Generator
     if lens.bayer:
         levels = _mosaic(levels)
     levels = _noisy(levels, lens.noise, rng)
+    if lens.smooth:
+        levels = np.asarray(cv2.medianBlur(levels, 3), np.uint8)
+    if lens.blotches:
+        spots = rng.spawn(1)[0].standard_normal((levels.shape[0] // 3 + 1, levels.shape[1] // 3 + 1, 3), np.float32)
+        spots -= spots.mean(2, keepdims=True)
+        coarse = cv2.resize(spots * np.float32(255 * lens.blotches), levels.shape[1::-1])
+        levels = np.clip(levels + coarse, 0, 255).astype(np.uint8)
     if lens.resolution < 1:
         levels = cv2.resize(levels, size, interpolation=cv2.INTER_LINEAR)
     if lens.sharpen:

@@ -155,3 +155,14 @@ class View:
 def fill(canvas: NDArray[np.uint8], contours: list[NDArray[np.int32]], value: tuple[float, ...]) -> None:
     """Draw an anti-aliased polygon; what an even number of contours encloses is a hole."""
     cv2.fillPoly(canvas, contours, value, cv2.LINE_AA, FRACTION_BITS)
+
+
+def heading(angle: float) -> Contour:
+    """Return the unit vector (3,) along the counter with an angle to x."""
+    return np.array([math.cos(angle), math.sin(angle), 0.0])
+
+
+def rotated(points: Contour, angle: float) -> Contour:
+    """Rotate points (N, 3) about the vertical."""
+    c, s = math.cos(angle), math.sin(angle)
+    return np.asarray(points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]))

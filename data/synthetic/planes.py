@@ -30,6 +30,14 @@ def vary(color: Color, rng: np.random.Generator, amount: float = 0.08) -> Color:
     return red, green, blue
 
 
+def any_color(rng: np.random.Generator) -> Color:
+    """Return the colour of something bought: mostly grey, white, black or muted, sometimes bright."""
+    grey = rng.uniform(0.03, 0.9)
+    chroma = rng.choice([0.02, 0.08, 0.25], p=[0.55, 0.3, 0.15])
+    red, green, blue = np.clip(grey + chroma * rng.normal(0, 1, 3), 0.02, 0.95).tolist()
+    return red, green, blue
+
+
 def fractal(size: tuple[int, int], cells: tuple[float, float], rng: np.random.Generator, octaves: int = 3) -> Plane:
     """Return smooth noise of about unit variance, float32 of the size, with so many waves down and across."""
     total, child = np.zeros((2, 2), np.float32), _child(rng)

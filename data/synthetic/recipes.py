@@ -36,6 +36,11 @@ RECIPES = (
     RAW_EGG,
     Recipe("eggs", None, (
         Pieces("blob", (0.94, 0.94, 0.88), (0.96, 0.92, 0.84), 0.6, 3, yolk=(0.97, 0.68, 0.10)),), gloss=0.06),
+    Recipe("sunnyside", None, (
+        Pieces("blob", (0.86, 0.85, 0.74), (0.98, 0.96, 0.92), 0.85, 1, edge=0.5, yolk=(0.97, 0.58, 0.08)),
+        Pieces("bubble", (0.90, 0.88, 0.80), (0.80, 0.66, 0.40), 0.035, 30, edge=0.9)), gloss=0.1, spots=0.3),
+    Recipe("omelette", None, (
+        Pieces("sheet", (0.96, 0.84, 0.42), (0.90, 0.66, 0.28), 1.15, 1, edge=0.7), _HERBS), gloss=0.04, spots=0.5),
     Recipe("scrambledegg", None, (
         Pieces("blob", (0.95, 0.80, 0.32), (0.96, 0.86, 0.50), 0.32, 26),
         Pieces("chunk", (0.97, 0.84, 0.40), (0.95, 0.82, 0.46), 0.16, 60, added=0.2)), spots=0.1),

@@ -11,17 +11,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cookseg.data.synthetic import kitchens, planes, stirrers
+from cookseg.data.synthetic import counters, kitchens, stirrers
 from cookseg.data.synthetic.action import Actors, act, put_dish
+from cookseg.data.synthetic.counters import COUNTERS, Counter
 from cookseg.data.synthetic.dishes import Serving
 from cookseg.data.synthetic.food import put_food
-from cookseg.data.synthetic.kitchens import BLACK, COUNTERS, GLOVES, HOBS, SKINS, STEEL, any_color
+from cookseg.data.synthetic.handles import Handles, make_handles, put_handles
+from cookseg.data.synthetic.hands import make_arm
+from cookseg.data.synthetic.kitchens import BLACK, HOBS, STEEL
 from cookseg.data.synthetic.lens import Lens, make_lens, photograph
 from cookseg.data.synthetic.light import Room, make_room
 from cookseg.data.synthetic.optics import Camera, View
+from cookseg.data.synthetic.planes import any_color
 from cookseg.data.synthetic.recipes import RECIPES
-from cookseg.data.synthetic.solids import BACKGROUND, FOOD, STIRRER, Canvas, Material, Shape, line
-from cookseg.data.synthetic.stirrers import Pose, Tool, any_material, make_tool
+from cookseg.data.synthetic.solids import BACKGROUND, FOOD, STIRRER, Canvas, Material, Shape
+from cookseg.data.synthetic.stirrers import Tool, make_tool
 from cookseg.data.synthetic.vessels import Finish, Inside, Vessel, put_vessel
 
 __all__ = ["BACKGROUND", "FOOD", "RECIPES", "STIRRER", "Session", "render", "sessions"]
@@ -51,7 +55,7 @@ class Rig:
         counter: Everything stands on it.
         hob: The plate or flame that heats the pan.
         pan: In the world's middle.
-        handles: 0 none, 1 a long one, 2 two loops, 3 a long one and a loop.
+        handles: The pan's handles, relative to it.
         motor: Whether the stirrer is driven by a motor.
         tool: The stirrer.
         drive: The arm that holds the motor, if it is seen.
@@ -61,10 +65,10 @@ class Rig:
     """
 
     camera: Camera
-    counter: kitchens.Counter
+    counter: Counter
     hob: kitchens.Hob
     pan: Vessel
-    handles: int
+    handles: Handles
     motor: bool
     tool: list[Shape]
     drive: list[Shape]
@@ -131,14 +135,16 @@ def render(session: Session, progress: float, size: tuple[int, int]) -> tuple[ND
 def _rig(kitchen: int) -> Rig:
     """Return what stays the same in a kitchen."""
     rng = np.random.default_rng([kitchen, 0])
-    tool: Tool = rng.choice(stirrers.TOOLS, p=[0.28, 0.12, 0.1, 0.2, 0.14, 0.08, 0.08])
+    tool: Tool = rng.choice(stirrers.TOOLS, p=[0.28, 0.12, 0.12, 0.22, 0.12, 0.07, 0.07])
     motor = tool == "motor"
+    camera, counter = _camera(rng), rng.choice(COUNTERS, p=[0.42, 0.09, 0.08, 0.08, 0.14, 0.07, 0.12])
+    hob, pan = rng.choice(HOBS), _pan(rng)
     return Rig(
-        camera=_camera(rng),
-        counter=rng.choice(COUNTERS, p=[0.36, 0.1, 0.08, 0.1, 0.14, 0.08, 0.14]),
-        hob=rng.choice(HOBS),
-        pan=_pan(rng),
-        handles=int(rng.integers(0, 4)),
+        camera=camera,
+        counter=counter,
+        hob=hob,
+        pan=pan,
+        handles=make_handles(pan, rng),
         motor=motor,
         tool=make_tool(tool, rng),
         drive=stirrers.drive(rng) if motor and rng.random() < 0.35 else [],
@@ -198,16 +204,14 @@ def _pan(rng: np.random.Generator) -> Vessel:
 
 def _cook(session: Session, rig: Rig) -> Cook:
     rng = np.random.default_rng([session.seed, 4])
-    gloved = rng.random() < 0.15
-    skin = GLOVES[rng.integers(len(GLOVES))] if gloved else SKINS[rng.integers(len(SKINS))]
     actors = Actors(
         session.seed,
         rig.motor,
         rig.tool,
         rig.drive,
-        skin=planes.vary(skin, rng),
-        sleeve=any_color(rng),
-        busy=rng.uniform(0, 0.5),
+        arm=make_arm(rng),
+        grips=rig.handles.at(rig.pan).grips,
+        busy=rng.uniform(0.1, 0.75),
     )
     recipe = RECIPES[session.seed % len(RECIPES)]
     if rig.bare:  # the pan was taken off the hob
@@ -224,28 +228,38 @@ def _cook(session: Session, rig: Rig) -> Cook:
 @functools.lru_cache(maxsize=1)
 def _prepared(session: Session, size: tuple[int, int]) -> tuple[Rig, Cook, Stage]:
     """Return all that the frames of a session share; sets are rendered session by session."""
-    rig = _rig(session.kitchen)
+    rig = _lifted(_rig(session.kitchen), session)
     cook = _cook(session, rig)
     view = View.full(size, rig.camera)
     rng = np.random.default_rng([session.kitchen, 2])
-    canvas = Canvas.of(view, cook.room, kitchens.counter(view, cook.room, rig.counter, rng))
+    canvas = Canvas.of(view, cook.room, counters.counter(view, cook.room, rig.counter, rng))
     for _ in range(rig.edges):
-        kitchens.put_edge(canvas, rng)
+        counters.put_edge(canvas, rng)
     if rig.slots:
-        kitchens.put_slots(canvas, rng)
+        counters.put_slots(canvas, rng)
     kitchens.put_hob(canvas, "burner" if rig.bare else rig.hob, bool(rng.random() < 0.5), rng)
     _surround(canvas, np.random.default_rng([session.seed, 5]))
     inside = None
     if not rig.bare:
-        _handles(canvas, rig, rng)
+        put_handles(canvas, rig.handles.at(rig.pan), rng)
         inside = put_vessel(canvas, rig.pan, rng)  # None where the camera misses the pan
     return rig, cook, Stage(canvas, inside or Inside.of(view, rig.pan))
+
+
+def _lifted(rig: Rig, session: Session) -> Rig:
+    """Return the rig, its pan in some sessions lifted off the flame and drawn to a side, as for tossing."""
+    rng = np.random.default_rng([session.seed, 10])
+    if rig.motor or rig.bare or rng.random() > 0.12:
+        return rig
+    x, y = rng.normal(0, 0.35, 2).tolist()
+    pan = replace(rig.pan, x=x, y=y, floor=rig.pan.floor + rng.uniform(0.1, 0.6))
+    return replace(rig, pan=pan, hob=rng.choice(["burner", "burner", "grate", "induction"]))
 
 
 def _surround(canvas: Canvas, rng: np.random.Generator) -> None:
     """Put bowls, other things, stirrers that are not in use and the cook's apron around the pan."""
     for _ in range(int(rng.integers(0, 7))):
-        kind = rng.choice(["bowl", "thing", "tool", "cook"], p=[0.46, 0.3, 0.18, 0.06])
+        kind = rng.choice(["bowl", "thing", "tool", "cook"], p=[0.42, 0.3, 0.21, 0.07])
         x, y = canvas.view.somewhere(1.5, rng)
         if kind == "thing":
             kitchens.put_clutter(canvas, x, y, rng)
@@ -257,23 +271,3 @@ def _surround(canvas: Canvas, rng: np.random.Generator) -> None:
             put_dish(canvas, kitchens.bowl(x, y, rng), rng)
         else:
             kitchens.put_cook(canvas, x, y, rng)
-
-
-def _handles(canvas: Canvas, rig: Rig, rng: np.random.Generator) -> None:
-    """Paint the pan's handles: a long one, two loops or both."""
-    rim, turn = rig.pan.rim, rng.uniform(0, 2 * math.pi)
-    grip = any_material(rng)
-    shapes: list[Shape] = []
-    if rig.handles in (1, 3):
-        thick, end = rng.uniform(0.05, 0.13), rng.uniform(1.5, 2.8)
-        way = line((0.98, 0, rim - 0.1), (1.3, 0, rim + 0.05), (end, 0, rim + rng.uniform(0, 0.4)))
-        shapes += [Shape(Pose(0, 0, 0, turn).place(way), rig.pan.outside, 0.05)]
-        shapes += [Shape(Pose(0, 0, 0, turn).place(way[4:]), grip, (thick, thick * 1.3))]
-    for side in {0: [], 1: [], 2: [0, math.pi], 3: [math.pi]}[rig.handles]:
-        arc = np.linspace(-1, 1, 12)
-        reach = rng.uniform(0.2, 0.4)
-        loop = np.stack([0.97 + reach * (1 - arc**4), 0.22 * arc, rim - 0.05 + 0.1 * (1 - arc**2)], 1)
-        shapes += [Shape(Pose(0, 0, 0, turn + side).place(loop), rig.pan.outside, 0.035)]
-    if shapes:
-        canvas.shadow(shapes, 0.0)
-        canvas.put(shapes, BACKGROUND, rng)

@@ -201,7 +201,7 @@ class Canvas:
                 continue
             color, cover = _surface(part.view, self.room, shape, contours, rng)
             if blur * self.view.scale > 1:
-                color, cover = _moved(color, cover, np.array(motion) * self.view.scale)
+                color, cover = moved(color, cover, np.array(motion) * self.view.scale)
             part.paint(color, cover, label)
 
 
@@ -233,7 +233,7 @@ def lit(view: View, room: Room, stuff: Material, height: Plane, rng: np.random.G
     return color
 
 
-def _moved(color: Image, cover: Plane, way: NDArray[np.float64]) -> tuple[Image, Plane]:
+def moved(color: Image, cover: Plane, way: NDArray[np.float64]) -> tuple[Image, Plane]:
     """Smear a surface over the way (x, y) in pixels that it goes while the shutter is open."""
     reach = np.abs(way) / 2
     rows, columns = (2 * int(np.ceil(v)) + 1 for v in reach[::-1])

@@ -66,8 +66,11 @@ def any_material(rng: np.random.Generator) -> Material:
 
 
 def make_tool(kind: Tool, rng: np.random.Generator) -> list[Shape]:
-    """Return a tool's shapes from the bottom up, of random proportions and materials."""
+    """Return a tool's shapes from the bottom up, of random proportions and materials; most ladles are of steel."""
     stuff = any_material(rng)
+    if kind in ("ladle", "turner", "tongs") and rng.random() < 0.55:
+        tone = rng.uniform(0.4, 0.8)
+        stuff = replace(_STEEL, color=(tone, tone, tone * rng.uniform(0.95, 1.03)), rough=rng.uniform(0.05, 0.95))
     if kind == "motor":
         return _motor(stuff, rng)
     grip = stuff if rng.random() < 0.5 else any_material(rng)
@@ -75,7 +78,9 @@ def make_tool(kind: Tool, rng: np.random.Generator) -> list[Shape]:
 
 
 def _handle(kind: Tool, stuff: Material, grip: Material, rng: np.random.Generator) -> list[Shape]:
-    length, thick = rng.uniform(1.7, 3.2), rng.uniform(0.028, 0.075)
+    length, thick = rng.uniform(1.7, 3.8), rng.uniform(0.028, 0.075)
+    if kind in ("ladle", "turner"):
+        thick *= rng.uniform(1, 1.5)
     start = {"whisk": 0.75, "tongs": 1.6}.get(kind, 0.18)
     if kind == "tongs":
         return [Shape(at(ellipse(0.09, 0.1), start, 0, 0.04), stuff, bevel=0.05)]
@@ -142,7 +147,8 @@ def _motor(stuff: Material, rng: np.random.Generator) -> list[Shape]:
 
 def drive(rng: np.random.Generator) -> list[Shape]:
     """Return the arm that holds a motor over the pan's middle; it does not rotate with the paddles."""
-    stuff = any_material(rng)
+    tone = rng.uniform(0.04, 0.7)
+    stuff = replace(_STEEL, color=(tone, tone, tone), metal=0.95 if tone > 0.3 else 0.1)
     return [
         Shape(line((0, 0, 0.9), (4, 0, 0.9)), stuff, rng.uniform(0.06, 0.16)),
         Shape(ellipse(0.2, 0.2, 1.0), stuff, bevel=0.08),
@@ -160,7 +166,7 @@ def stir(pan: Vessel, turn: float, rng: np.random.Generator) -> tuple[Pose, bool
     c, s = math.cos(angle), math.sin(angle)
     along = -(x * c + y * s) + math.sqrt(max(0.05, 1 - (x * s - y * c) ** 2))
     rise = math.atan2(pan.rim + 0.06 - z, along)
-    return Pose(x, y, z, angle, rise + (rng.uniform(0.05, 0.7) if held else 0)), held
+    return Pose(pan.x + x, pan.y + y, z, angle, rise + (rng.uniform(0.05, 0.7) if held else 0)), held
 
 
 def lie(view: View, rng: np.random.Generator) -> Pose:

@@ -222,6 +222,9 @@ def _finish(canvas: Canvas, inside: Inside, rng: np.random.Generator) -> Image:
     shadow = (1 - room.ambient) * inside.shadow(room)
     light = room.diffuse(normal) * (1 - shadow) * tone
     color = planes.tinted(light * np.float32(1 - 0.85 * stuff.metal), stuff.color)
+    if finish.patina > 0.15:  # seasoning is brown where it is thick, and blue where the steel was hot
+        hue = np.float32(0.8 * finish.patina) * planes.sample(planes.texture(4, rng, 3), inside.x, inside.y)
+        color *= planes.merge([np.exp(0.7 * hue), np.ones_like(hue), np.exp(-hue)])
     rough = stuff.rough * (0.4 if finish.oil else 1)
     wet = stuff.gloss + finish.oil * planes.step(stains, -0.8, 0.6)
     seen = room.mirror(view, normal, rough)
