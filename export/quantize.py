@@ -40,7 +40,8 @@ METHODS: dict[Calibration, CalibrationMethod] = {
     "percentile": CalibrationMethod.Percentile,
 }
 
-_OPERATORS = ["Conv", "Relu", "MaxPool", "Concat", "Resize"]  # what onnxruntime computes in int8
+_OPERATORS = ["Conv", "Relu", "Clip", "Add", "MaxPool", "Concat", "Resize"]  # what onnxruntime computes in int8
+_ACTIVATIONS = {"Relu", "Clip"}
 _NORMALISATION = {"Cast", "Sub", "Div"}
 
 
@@ -73,8 +74,7 @@ class Quantizer:
         self.probe: UInt8Array = frames[held_out] if held_out.any() else frames
         self.model = _prepared(model)
         self.layers = [node.name for node in self.model.graph.node if node.op_type == "Conv"]
-        # from here on all is in float: rounding what is enlarged would cost time, and detail
-        self._enlarging = [n.name for n in self.model.graph.node if n.op_type == "Resize" and "logits" in n.output]
+        self._of_logits = _last(self.model)
         self._expected = self._logits(self.model)
 
     def ranges(self, method: Calibration) -> Any:
@@ -106,7 +106,7 @@ class Quantizer:
             activation_qType=self.target.activations,
             tensors_range=copy.deepcopy(ranges),  # it takes a Relu's range for the convolution before it
             nodes_to_quantize=[],
-            nodes_to_exclude=[*self._with_neighbours(in_float), *self._enlarging],
+            nodes_to_exclude=[*self._with_neighbours(in_float), *self._of_logits],
             op_types_to_quantize=_OPERATORS,
             extra_options={"ActivationSymmetric": self.target.symmetric},
         )
@@ -120,7 +120,7 @@ class Quantizer:
         kept = set(layers)
         tensors: set[str] = set()  # what the layers in float read and make
         for node in self.model.graph.node:
-            if node.name in kept or (node.op_type == "Relu" and node.input[0] in tensors):
+            if node.name in kept or (node.op_type in _ACTIVATIONS and node.input[0] in tensors):
                 kept.add(node.name)
                 tensors.update([node.input[0], node.output[0]])
         beside = {
@@ -221,6 +221,19 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has n
     def get_next(self) -> dict[str, UInt8Array] | None:
         batch = next(self._batches, None)
         return None if batch is None else {"frames": batch}
+
+
+def _last(model: onnx.ModelProto) -> list[str]:
+    """Return what stays in float: what enlarges the logits, where rounding costs time and detail, and what follows.
+
+    Nodes are in an order in which each comes after those that it reads from.
+    """
+    found, tensors = [], {"logits"}
+    for node in model.graph.node:
+        if tensors & {*node.input} or ("logits" in node.output and node.op_type == "Resize"):
+            found.append(node.name)
+            tensors.update(node.output)
+    return found
 
 
 def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -25,7 +25,7 @@ def optimizers(network: Network, config: TrainConfig, dtype: torch.dtype) -> lis
     """Return what trains a network whose forward pass computes in ``dtype``; norms and biases have no weight decay.
 
     A kernel that filters each channel by itself is not a matrix: it is AdamW's, as norms and biases are. A group of
-    parameters has a ``rate``, which the learning rate is multiplied by, and says whether it is of a pretrained encoder.
+    parameters has a ``rate``, which the learning rate is multiplied by.
     """
     encoder = network.pretrained()
     pretrained = {id(parameter) for parameter in encoder.parameters()} if encoder else set[int]()
@@ -39,7 +39,7 @@ def optimizers(network: Network, config: TrainConfig, dtype: torch.dtype) -> lis
                 and (parameter.ndim == 4 and parameter.shape[1] > 1) == dense
             ]
             if chosen:
-                groups.append({"params": chosen, "rate": rate, "pretrained": of_encoder})
+                groups.append({"params": chosen, "rate": rate})
     half = dtype if dtype == torch.bfloat16 else None  # float16 has not the range
     return [
         Muon(kernels, config.lr, config.weight_decay, half),
@@ -69,6 +69,8 @@ class Muon(torch.optim.Optimizer):
         """Do one step by the gradients of the kernels."""
         for group in self.param_groups:
             for kernel in group["params"]:
+                if kernel.grad is None:  # frozen
+                    continue
                 state = self.state[kernel]
                 if not state:
                     state["momentum"] = torch.zeros_like(kernel)

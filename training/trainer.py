@@ -172,9 +172,12 @@ class Trainer:
         self.network.train()
         if encoder and (frozen or chosen.norms == "fixed"):
             encoder.eval()
+        if encoder and next(encoder.parameters()).requires_grad == frozen:
+            encoder.requires_grad_(not frozen)
+            self.parallel = distributed.parallel(self.network)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = 0.0 if frozen and group["pretrained"] else rate * group["rate"]
+                group["lr"] = rate * group["rate"]
 
     @property
     def epoch(self) -> float:
