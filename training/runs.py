@@ -50,12 +50,14 @@ class Trained:
         classes: The classes of its model.
         matrix: How the weights that were kept do on the validation frames, at the size of their masks.
         edges: The same at the edges of the masks.
+        keep: Which weights were kept, ``best`` or ``last``.
     """
 
     run: Run
     classes: ClassTable
     matrix: ConfusionMatrix
     edges: EdgeCounts
+    keep: str = "best"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the paths and all scores as JSON values."""
@@ -69,7 +71,7 @@ class Trained:
     def tables(self) -> Iterable[Table]:
         """Return the scores, and where to look next."""
         scores = next(Scores(self.matrix, self.classes).tables())
-        yield replace(scores, above="best weights on the validation frames:\n")
+        yield replace(scores, above=f"{self.keep} weights on the validation frames:\n")
         yield from EdgeScores(self.edges, self.matrix, self.classes).tables()
         path = self.run.path
         yield Table(above=f"curves: {self.run.curves}\nnext: cook-export {path} -o {path / 'model.onnx'}")
@@ -167,7 +169,8 @@ def finish(data: Data, run: Run, *, progress: Progress = silent) -> Trained:
     scores = Scores(matrix, data.classes).to_dict()
     sealed = replace(contract, provenance={**contract.provenance, "validation": scores})
     checkpoint.save(run.best, sealed, network)
-    return Trained(run, data.classes, matrix, edges)
+    keep = contract.provenance["training"].get("keep", "best")
+    return Trained(run, data.classes, matrix, edges, keep)
 
 
 def status(trainer: Trainer) -> str:
