@@ -45,7 +45,7 @@ class Run:
 
     @property
     def best(self) -> Path:
-        """Checkpoint of the weights with the best validation mIoU."""
+        """Checkpoint of the weights that were kept: of the best validation, or the last with `keep="last"`."""
         return self.path / "best.pt"
 
     @property
@@ -138,7 +138,7 @@ class Run:
 
 
 def best_row(history: Sequence[Row]) -> Row:
-    """Return the first row with the highest validation mIoU, whose weights `Run.best` has."""
+    """Return the first row with the highest validation mIoU; `Run.best` has its weights unless the last were kept."""
     return max(history, key=lambda row: row["val_miou"] or 0.0)
 
 

@@ -24,6 +24,7 @@ from cookseg.runtime.model.seal import seal, signer
 from cookseg.runtime.model.selftest import GoldenVector, pack
 from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.scoring.dataset import Layout
+from cookseg.runtime.scoring.edges import EdgeCounts
 from cookseg.runtime.scoring.evaluation import require_same_classes
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, Scores
 from cookseg.training import checkpoint
@@ -186,8 +187,9 @@ class _Export:
         vectors = pack(GoldenVector(frame, engine(frame[None])[0][0]) for frame in frames)
         file = graph.with_metadata(finished, GOLDEN_KEY, vectors)
         content = seal(file.SerializeToString())
-        scores = proof.evaluate(OnnxEngine(content, self.place.device), "the file")
-        proof.stages["file"] = Stage(graph.measure(file), scores)
+        edges = EdgeCounts(len(proof.contract.classes))
+        scores = proof.evaluate(OnnxEngine(content, self.place.device), "the file", edges)
+        proof.stages["file"] = Stage(graph.measure(file), scores, edges=edges)
         proof.require_same_scores("file", scores, stage)
         return content
 

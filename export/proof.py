@@ -1,5 +1,6 @@
 """Proof that graphs answer as torch does: outputs compared on a few frames, scores on the whole validation set."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import onnx
@@ -15,6 +16,8 @@ from cookseg.runtime.model.seal import seal
 from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.progress import Progress
 from cookseg.runtime.results import listed
+from cookseg.runtime.scoring.dataset import Sample
+from cookseg.runtime.scoring.edges import EdgeCounts
 from cookseg.runtime.scoring.evaluation import evaluate
 from cookseg.runtime.scoring.metrics import ConfusionMatrix
 from cookseg.training.dataset import Data
@@ -90,11 +93,12 @@ class Proof:
         """Note a graph's latency for one frame."""
         self.stages[name] = replace(self.stages[name], milliseconds=seconds * 1000)
 
-    def evaluate(self, engine: Engine, label: str) -> ConfusionMatrix:
-        """Return an engine's scores on the validation set."""
+    def evaluate(self, engine: Engine, label: str, edges: EdgeCounts | None = None) -> ConfusionMatrix:
+        """Return an engine's scores on the validation set; those at edges are added up where they are asked for."""
         val = self.dataset.val
-        samples = self.dataset.read(val, self.contract.preprocessing)
-        return evaluate(Segmenter(self.contract, engine), self.progress(samples, f"evaluating {label}", len(val)))
+        samples: Iterable[Sample] = self.dataset.read(val, self.contract.preprocessing)
+        samples = self.progress(samples, f"evaluating {label}", len(val))
+        return evaluate(Segmenter(self.contract, engine), samples, edges=edges)
 
     def engine(self, model: onnx.ModelProto) -> OnnxEngine:
         """Return what computes a graph on the device."""

@@ -11,16 +11,21 @@ from cookseg.export.graph import Size
 from cookseg.export.quantize import Quantized
 from cookseg.runtime.model.contract import Contract
 from cookseg.runtime.results import Table, as_html, as_markdown, page
+from cookseg.runtime.scoring.edges import EdgeCounts, EdgeScores
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, Scores, format_score
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of the export: size of the graph (None for torch), scores, and median milliseconds for a frame."""
+    """A stage of the export: size of the graph (None for torch), scores, and median milliseconds for a frame.
+
+    The last one, ``file``, has the scores at edges too.
+    """
 
     size: Size | None
     matrix: ConfusionMatrix
     milliseconds: float | None = None
+    edges: EdgeCounts | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class Report:
                 for stage, entry in self.stages.items()
             },
         }
+        if edges := self.stages["file"].edges:
+            value["edges"] = EdgeScores(edges, self.stages["file"].matrix, self.contract.classes).to_dict()
         if self.quantized:
             value["int8"] = {
                 "calibration": self.quantized.method,
@@ -144,9 +151,12 @@ class Report:
         )
 
     def _scores(self) -> Iterator[Table]:
-        """Yield the scores of the file and its confusion matrix."""
-        scores, counts = Scores(self.stages["file"].matrix, self.contract.classes).tables()
+        """Yield the scores of the file, also at edges, and its confusion matrix."""
+        file, classes = self.stages["file"], self.contract.classes
+        scores, counts = Scores(file.matrix, classes).tables()
         yield replace(scores, title="Scores on the validation set")
+        if file.edges:
+            yield from EdgeScores(file.edges, file.matrix, classes).tables()
         yield replace(counts, above="Confusion matrix, in pixels:")
 
     def _evidence(self) -> Iterator[Table]:

@@ -20,7 +20,7 @@ from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.stream.parallel import imported_meanwhile
 from cookseg.runtime.terminal import bars, console, params
 from cookseg.training import STARTER, config_file, fields
-from cookseg.training.config import AUTO, IMAGENET, RANDOM, STARTER_NAME, Precision, TrainConfig
+from cookseg.training.config import AUTO, IMAGENET, RANDOM, STARTER_NAME, Keep, Precision, TrainConfig
 from cookseg.training.models import PRESETS
 
 if TYPE_CHECKING:
@@ -50,7 +50,11 @@ class _EncoderWeights(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the word, or the absolute path."""
-        return value if value in (IMAGENET, RANDOM) else str(Path(super().convert(value, param, ctx)).resolve())
+        return (
+            value
+            if value in (IMAGENET, RANDOM)
+            else str(Path(os.fsdecode(super().convert(value, param, ctx))).resolve())
+        )
 
 
 class _Train(console.Command):
@@ -104,6 +108,12 @@ def _short(name: str, text: str, kind: Any = None, default: Any = None, **option
     "patience",
     "Epochs without a better validation mIoU after which it stops; 0 is never.  [default: a third, 10 at least]",
     int,
+)
+@_short(
+    "keep",
+    "Weights to keep: those of the best validation, or the last ones, where validation and training frames are of one"
+    " clip or drive, and nothing should be chosen by them; --patience is 0 then.",
+    click.Choice(get_args(Keep)),
 )
 @_short(
     "rotation",

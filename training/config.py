@@ -12,6 +12,7 @@ from cookseg.training.fields import fit_types, require_range
 from cookseg.training.models import PRESETS
 
 Precision = Literal["auto", "float32"]
+Keep = Literal["best", "last"]
 HEAD_OUTPUTS = ("classes", "scores", "confidence", "logits")
 """What a network gives: class map, probabilities times 255, the largest of them, and the logits of the softmax."""
 AUTO, DEFAULT_MODEL = "auto", "edge"
@@ -63,7 +64,9 @@ class TrainConfig:
         ema_decay: Decay of the exponential moving average of the weights that is evaluated and kept.
         val_every: Epochs between validations; a run of more than 100 validations has 100.
         patience: Epochs without a better validation mIoU after which the run ends; 0 never ends it early, None does
-            after a third of the epochs, 10 at least.
+            after a third of the epochs, 10 at least; or never, where the last weights are kept.
+        keep: Weights that a run keeps and its model has: those of the ``best`` validation, or the ``last`` ones, where
+            the validation frames are too like the training frames to choose by.
         seed: Seeds weights, order and augmentation.
         qat: Whether to train as if convolutions were computed in int8, for a model that will be.
         init: Run or checkpoint that the first weights come from, or ``starter``; empty for random weights. In a run
@@ -86,6 +89,7 @@ class TrainConfig:
     ema_decay: float = 0.998
     val_every: int = 1
     patience: int | None = None
+    keep: Keep = "best"
     seed: int = 0
     qat: bool = False
     init: str = ""
@@ -118,7 +122,8 @@ class TrainConfig:
     def resolved(self, examples: int) -> "TrainConfig":
         """Return the configuration for a training set of so many frames, with nothing left to choose."""
         epochs = default_epochs(examples) if self.epochs is None else self.epochs
-        patience = max(10, epochs // 3) if self.patience is None else self.patience
+        usual = max(10, epochs // 3) if self.keep == "best" else 0
+        patience = usual if self.patience is None else self.patience
         model = DEFAULT_MODEL if self.model == AUTO else self.model
         return replace(self, model=model, epochs=epochs, patience=patience)
 

@@ -137,6 +137,7 @@ def provenance(data: Data, config: TrainConfig, weights: Mapping[str, str] | Non
         "lr": config.lr,
         "optimizer": "Muon and AdamW",
         "seed": config.seed,
+        **({"keep": config.keep} if config.keep != "best" else {}),
         **({"qat": True} if config.qat else {}),
         **({"init": config.init} if config.init else {}),
         **({"teacher": config.teacher} if config.teacher else {}),

@@ -18,6 +18,7 @@ from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.results import Table
 from cookseg.runtime.scoring.dataset import Layout
+from cookseg.runtime.scoring.edges import EdgeCounts, EdgeScores
 from cookseg.runtime.scoring.evaluation import evaluate
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, Scores
 from cookseg.training import checkpoint, config_file, distributed
@@ -47,21 +48,31 @@ class Trained:
     Attributes:
         run: Its folder.
         classes: The classes of its model.
-        matrix: How the best weights do on the validation frames, at the size of their masks.
+        matrix: How the weights that were kept do on the validation frames, at the size of their masks.
+        edges: The same at the edges of the masks.
+        keep: Which weights were kept, ``best`` or ``last``.
     """
 
     run: Run
     classes: ClassTable
     matrix: ConfusionMatrix
+    edges: EdgeCounts
+    keep: str = "best"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the paths and all scores as JSON values."""
-        return {"run": str(self.run.path), "best": str(self.run.best), **Scores(self.matrix, self.classes).to_dict()}
+        return {
+            "run": str(self.run.path),
+            "best": str(self.run.best),
+            **Scores(self.matrix, self.classes).to_dict(),
+            "edges": EdgeScores(self.edges, self.matrix, self.classes).to_dict(),
+        }
 
     def tables(self) -> Iterable[Table]:
         """Return the scores, and where to look next."""
         scores = next(Scores(self.matrix, self.classes).tables())
-        yield replace(scores, above="best weights on the validation frames:\n")
+        yield replace(scores, above=f"{self.keep} weights on the validation frames:\n")
+        yield from EdgeScores(self.edges, self.matrix, self.classes).tables()
         path = self.run.path
         yield Table(above=f"curves: {self.run.curves}\nnext: cook-export {path} -o {path / 'model.onnx'}")
 
@@ -153,11 +164,13 @@ def finish(data: Data, run: Run, *, progress: Progress = silent) -> Trained:
     network, contract = checkpoint.load_network(run.best)
     segmenter = Segmenter(contract, TorchEngine(network))
     samples = progress(data.read(data.val, contract.preprocessing), "evaluation", len(data.val))
-    matrix = evaluate(segmenter, samples)
+    edges = EdgeCounts(len(data.classes))
+    matrix = evaluate(segmenter, samples, edges=edges)
     scores = Scores(matrix, data.classes).to_dict()
     sealed = replace(contract, provenance={**contract.provenance, "validation": scores})
     checkpoint.save(run.best, sealed, network)
-    return Trained(run, data.classes, matrix)
+    keep = contract.provenance["training"].get("keep", "best")
+    return Trained(run, data.classes, matrix, edges, keep)
 
 
 def status(trainer: Trainer) -> str:

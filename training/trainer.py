@@ -99,7 +99,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
         self.progress = State()
         self.throughput = Throughput()
-        self._best: torch.nn.Module | None = None  # better than what is on disk
+        self._best: torch.nn.Module | None = None  # to be kept instead of what is on disk
         self._saved = time.monotonic()
         self.steps = math.ceil(config.epochs * len(samples) / config.batch)
         self.steps_per_validation = math.ceil(max(self.steps / config.epochs * config.val_every, self.steps / 100))
@@ -240,7 +240,7 @@ class Trainer:
             raise ModelError(f"{path}: damaged: the run cannot be resumed from it: {error}") from error
 
     def _validate(self) -> None:
-        """Evaluate the averaged weights at the network's resolution; keep them if they are the best so far."""
+        """Evaluate the averaged weights at the network's resolution; keep them if they are to be kept."""
         segmenter = Segmenter(self.contract, TorchEngine(cast(Network, self.averaged.module)))
         counts = torch.from_numpy(evaluate(segmenter, distributed.shard(self.val)).counts)
         matrix = ConfusionMatrix.of(distributed.all_reduce_sum(counts.to(self.device)).cpu().numpy())
@@ -257,8 +257,10 @@ class Trainer:
         self.progress.history.append(row | self.throughput.figures())
         self.progress.losses = []
         self.throughput.reset()
-        if (matrix.mean_iou or 0.0) > best:
+        better = (matrix.mean_iou or 0.0) > best
+        if better:
             self.progress.best_epoch = row["epoch"]
+        if better or self.config.keep == "last":
             self._best = copy.deepcopy(self.averaged.module)
 
 

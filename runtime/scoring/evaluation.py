@@ -13,11 +13,12 @@ from cookseg.runtime.errors import DatasetError
 from cookseg.runtime.imaging.frame import Frame
 from cookseg.runtime.imaging.images import UInt8Array
 from cookseg.runtime.keywords import checked_keywords
-from cookseg.runtime.model.contract import IGNORE, ClassTable
+from cookseg.runtime.model.contract import ClassTable
 from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.progress import Progress, silent
 from cookseg.runtime.results import Table
 from cookseg.runtime.scoring.dataset import Layout, Sample, list_pairs, load_classes, read_pair
+from cookseg.runtime.scoring.edges import EdgeCounts, EdgeRules, EdgeScores, near_change
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, Scores, format_score
 
 EDGE_SHARE = 0.005
@@ -35,6 +36,7 @@ class Evaluation:
         off_colors: Number of mask pixels whose colours are not exactly a class's.
         scores: Of all labelled pixels.
         near_edges: Counts of the pixels near an edge alone, see `edge_band`.
+        edges: Scores without edges, and of the boundaries.
         model: The model's name, for reports.
     """
 
@@ -44,6 +46,7 @@ class Evaluation:
     off_colors: int
     scores: Scores
     near_edges: ConfusionMatrix
+    edges: EdgeScores
     model: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,10 +60,11 @@ class Evaluation:
             "off_color_pixels": self.off_colors,
             **self.scores.to_dict(),
             "near_edges": near,
+            "edges": self.edges.to_dict(),
         }
 
     def tables(self) -> Iterator[Table]:
-        """Return scores and confusion matrix, then the scores near edges."""
+        """Return scores and confusion matrix, then the scores at edges."""
         yield Table(above=f"{self.frames} frames, {self.scores.matrix.counts.sum():,} labelled pixels")
         yield from self.scores.tables()
         if self.off_colors:
@@ -68,17 +72,19 @@ class Evaluation:
                 above=f"{self.off_colors:,} mask pixels had colours that are not exactly a class's (JPEG? resized?);"
                 " they were counted as the nearest class"
             )
+        yield from self.edges.tables()
         accuracy, iou = format_score(self.near_edges.pixel_accuracy), format_score(self.near_edges.mean_iou)
         yield Table(above=f"within {EDGE_SHARE:.1%} of the diagonal of an edge: accuracy {accuracy}, mean IoU {iou}")
 
 
 @checked_keywords
-def evaluate_set(
+def evaluate_set(  # noqa: PLR0913 - two or three positional ones, and what may be chosen
     segmenter: Segmenter,
     data: Path | str,
     split: str = "val",
     *,
     layout: Layout | None = None,
+    rules: EdgeRules | None = None,
     model: str = "",
     progress: Progress = silent,
 ) -> Evaluation:
@@ -88,13 +94,14 @@ def evaluate_set(
         from cookseg.runtime.scoring.evaluation import evaluate_set
 
         evaluation = evaluate_set(Segmenter.load(STARTER), "data/sets/demo")
-        print(evaluation.scores.matrix.mean_iou)
+        print(evaluation.scores.matrix.mean_iou, evaluation.edges.counts.mean_boundary_f1)
 
     Args:
         segmenter: The model.
         data: The dataset's folder, which holds a folder for each split.
         split: Name of the split's folder.
         layout: Folders of images and masks in it; None is ``images`` and ``masks``, in class colours.
+        rules: Distances of the scores at edges, in pixels of the masks; None is the default of each.
         model: The model's name, for reports.
         progress: Told of the frames.
 
@@ -116,14 +123,18 @@ def evaluate_set(
             off_colors += sample.off_colors
             yield sample
 
-    near_edges = ConfusionMatrix(len(classes))
-    matrix = evaluate(segmenter, samples(), near_edges)
-    return Evaluation(data, split, len(pairs), off_colors, Scores(matrix, classes), near_edges, model)
+    near, edges = ConfusionMatrix(len(classes)), EdgeCounts(len(classes), rules)
+    matrix = evaluate(segmenter, samples(), near, edges)
+    at_edges = EdgeScores(edges, matrix, classes)
+    return Evaluation(data, split, len(pairs), off_colors, Scores(matrix, classes), near, at_edges, model)
 
 
 @checked_keywords
 def evaluate(
-    segmenter: Segmenter, samples: Iterable[Sample], near_edges: ConfusionMatrix | None = None
+    segmenter: Segmenter,
+    samples: Iterable[Sample],
+    near_edges: ConfusionMatrix | None = None,
+    edges: EdgeCounts | None = None,
 ) -> ConfusionMatrix:
     """Segment every frame and compare its pixels with the truth.
 
@@ -131,6 +142,7 @@ def evaluate(
         segmenter: The model.
         samples: Frames and their truth.
         near_edges: Gets the counts of the pixels near an edge alone, if it is given.
+        edges: Gets the counts of the scores at edges, if it is given.
 
     Returns:
         The counts of all pixels.
@@ -140,7 +152,10 @@ def evaluate(
         found = segmenter.predict(Frame(sample.frame, sample.truth.shape)).class_map
         matrix.update(sample.truth, found)
         if near_edges:
-            near_edges.update(np.where(edge_band(sample.truth), sample.truth, np.uint8(IGNORE)), found)
+            band = edge_band(sample.truth)
+            near_edges.update(sample.truth[band], found[band])
+        if edges:
+            edges.update(sample.truth, found)
     return matrix
 
 
@@ -157,7 +172,7 @@ def edge_band(truth: UInt8Array) -> npt.NDArray[np.bool_]:
     """
     radius = max(1, round(EDGE_SHARE * float(np.hypot(*truth.shape))))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return np.asarray(cv2.morphologyEx(truth, cv2.MORPH_GRADIENT, disc) > 0)
+    return near_change(truth, disc)
 
 
 def require_same_classes(model: ClassTable, dataset: ClassTable) -> None:

@@ -12,10 +12,12 @@ from cookseg.runtime.model.segmenter import Upsample
 from cookseg.runtime.model.selftest import selftest as run_selftest
 from cookseg.runtime.model.versions import Installed
 from cookseg.runtime.scoring.dataset import Layout
+from cookseg.runtime.scoring.edges import EdgeRules
 from cookseg.runtime.scoring.evaluation import evaluate_set
 from cookseg.runtime.terminal import bars, console, loading, params
 from cookseg.runtime.terminal.masks import masks
 
+_RULES = EdgeRules()
 _agreement_option = click.option(
     "--min-agreement",
     type=click.FloatRange(0, 1),
@@ -34,11 +36,31 @@ def main() -> None:
 main.add_command(masks)
 
 
-@main.command("eval", epilog="Example: cook-infer eval data/sets/demo -m model.onnx --csv scores.csv")
+@main.command(
+    "eval",
+    epilog="Example: cook-infer eval data/sets/demo -m model.onnx --csv scores.csv",
+    flags={"margin": "--edge-margin", "tolerance": "--edge-tolerance"},
+)
 @click.argument("data", type=params.folder_argument)
 @params.model_option
 @click.option("--split", default="val", show_default=True, help="Which split of the dataset.")
 @click.option("--csv", "csv_path", type=params.file_path, help="Also write the table of scores to this file.")
+@click.option(
+    "--edge-margin",
+    "margin",
+    type=int,
+    default=_RULES.margin,
+    show_default=True,
+    help="Pixels of the mask on either side of its edges that do not count in the IoU without edges.",
+)
+@click.option(
+    "--edge-tolerance",
+    "tolerance",
+    type=float,
+    default=_RULES.tolerance,
+    show_default=True,
+    help="Pixels of the mask within which boundaries agree, in the boundary F-score.",
+)
 @loading.upsample_option
 @params.layout_options
 @params.session_options
@@ -48,15 +70,21 @@ def evaluate_command(
     model: Path,
     split: str,
     csv_path: Path | None,
+    margin: int,
+    tolerance: float,
     layout: Layout,
     session: params.Session,
     as_json: bool,
     upsample: Upsample,
 ) -> None:
-    """Measure accuracy, precision, recall, F1 and IoU of each class, at the resolution of the ground truth."""
+    """Measure accuracy, precision, recall, F1 and IoU of each class, at the resolution of the ground truth.
+
+    IoU without the pixels at edges, and the boundary F-score, tell what is wrong from what is coarsely outlined.
+    """
+    rules = EdgeRules(margin=margin, tolerance=tolerance)
     segmenter = loading.load_segmenter(model, session, upsample)
     with console.only_own_stderr():
-        result = evaluate_set(segmenter, data, split, layout=layout, model=str(model), progress=bars.bar)
+        result = evaluate_set(segmenter, data, split, layout=layout, rules=rules, model=str(model), progress=bars.bar)
     if csv_path:
         write_atomically(csv_path, result.scores.to_csv().encode())
     console.emit(as_json, result)

@@ -138,7 +138,8 @@ class TestCommand:
         assert "\nfor <cold> pans only\n" in text
         assert "<p>for &lt;cold&gt; pans only</p>" in page
         assert "int8 arithmetic is for x86" in text
-        assert page.count("<table>") == page.count("</table>") == 6
+        assert page.count("<table>") == page.count("</table>") == 7
+        assert "| boundary F1 within 2 px |" in text
         assert f"{engine.contract.provenance['validation']['mean_iou']:.4f}" in text
 
     def test_fp16_passes_on_the_cpu_too(self, trained, tmp_path):

@@ -1,5 +1,6 @@
 """Training as a whole: resuming, interruption, checkpoints, bad input, and the command."""
 
+import copy
 import csv
 import json
 import os
@@ -25,6 +26,7 @@ from cookseg.runtime.imaging.png import write_png
 from cookseg.runtime.model.contract import COOKING, Contract, Preprocessing
 from cookseg.runtime.model.engine import STARTER, OnnxEngine
 from cookseg.runtime.scoring.dataset import Layout, Sample
+from cookseg.runtime.scoring.metrics import ConfusionMatrix
 from cookseg.training import checkpoint, cli
 from cookseg.training.cli import main
 from cookseg.training.config import TrainConfig
@@ -99,6 +101,25 @@ class TestTrainer:
         resumed.load_state(checkpoint.load_run(last), last)
         resumed.fit(Run(tmp_path / "a"), 0, lambda _: True)
         assert torch.equal(resumed.network.head.weight, aware.network.head.weight)
+
+    @pytest.mark.parametrize("keep", ["best", "last"])
+    def test_a_run_keeps_the_weights_that_are_asked_for(self, tmp_path, keep, monkeypatch):
+        found = (ConfusionMatrix.of([[right, 10 - right, 0], [0] * 3, [0] * 3]) for right in (3, 9, 1))
+        monkeypatch.setattr(sys.modules[Trainer.__module__], "evaluate", lambda *_: next(found))
+        trainer = self.trainer(replace(self.config, epochs=3, keep=keep), frames=4)
+        averages = []
+
+        def report(trainer):
+            if not trainer.progress.losses:
+                averages.append(copy.deepcopy(trainer.averaged.module.state_dict()))
+            return True
+
+        trainer.fit(Run(tmp_path), 0, report)
+        assert (trainer.progress.best_epoch, trainer.progress.best_miou) == (2, 0.9)  # known in both cases
+        kept = checkpoint.load(Run(tmp_path).best)["weights"]
+        wanted = averages[1 if keep == "best" else 2]
+        assert all(torch.equal(kept[name], wanted[name]) for name in wanted)
+        assert TrainConfig(keep=keep).resolved(448).patience == (29 if keep == "best" else 0)
 
     def test_patience_ends_a_run(self, tmp_path):
         trainer = self.trainer(replace(self.config, epochs=50, patience=2, lr=1e-12))

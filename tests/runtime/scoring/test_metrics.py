@@ -17,6 +17,7 @@ from cookseg.runtime.model.contract import COOKING, IGNORE, ClassTable, Contract
 from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.results import as_text
 from cookseg.runtime.scoring.dataset import Layout, Sample
+from cookseg.runtime.scoring.edges import EdgeRules
 from cookseg.runtime.scoring.evaluation import edge_band, evaluate, evaluate_set, require_same_classes
 from cookseg.runtime.scoring.metrics import SCORE_COLUMNS, ConfusionMatrix, Scores
 
@@ -192,11 +193,18 @@ class TestSet:
             "classes",
             "confusion_matrix",
             "near_edges",
+            "edges",
         ]
+        # the first row, and two on either side of both changes of class, are left out
+        assert value["edges"]["mean_iou"] == 1
+        assert found.edges.counts.inside(found.scores.matrix).counts.sum() == 2 * 32 * (32 - 3 - 4)
         text = as_text(found.tables())
         assert "2 frames, 2,048 labelled pixels" in text
         assert "3 mask pixels had colours" in text
         assert "of an edge: accuracy 0.7500" in text
+        assert "IoU without 2 px at edges" in text
+        wider = evaluate_set(segmenter, data, "test", rules=EdgeRules(margin=3, tolerance=0))
+        assert (wider.to_dict()["edges"]["margin"], wider.to_dict()["edges"]["tolerance"]) == (3, 0)
         assert capfd.readouterr() == ("", "")
 
     def test_what_does_not_fit_is_refused(self, segmenter, data):

@@ -87,7 +87,7 @@ class EfficientNetLite(nn.Module):
         with torch.no_grad():
             mean, std = (x.to(kernels).view(1, 3, 1, 1) for x in (mean, std))
             means -= ((mean - MEAN) / STD * kernels).sum((1, 2, 3))
-            kernels *= std / STD
+            kernels.mul_(std / STD)
 
     def _close(self, blocks: list[nn.Module], outputs: int) -> None:
         """Make a stage of the blocks so far."""
