@@ -242,7 +242,13 @@ def split(
     show_default=True,
     help="Split of what SOURCE puts into none.",
 )
-@click.option("--map", "mapping", default="", help="LABEL=CLASS,...; * is every other label; also =ignore and =none.")
+@click.option(
+    "--map",
+    "mapping",
+    default="",
+    metavar="LABEL=CLASS,...|FILE",
+    help="Class of each label, or a TOML or JSON file of them; * is every other label; also =ignore and =none.",
+)
 @click.option("--classes", type=params.file_path, help="classes.json of the new set.  [default: the cooking classes]")
 @click.option("--unlabelled", help="Class of pixels without a shape, or ignore.  [default: the background]")
 @click.option("--order", default="file", show_default=True, help="What is drawn last: file, area or CLASS,CLASS,...")
@@ -265,8 +271,8 @@ def import_set(
 ) -> None:
     """Make a dataset of what a labelling tool wrote.
 
-    SOURCE is its file or folder, OUT a new folder. What cannot be converted is left out and named (exit 5); where a
-    labelled shape cannot be drawn, its pixels never become background.
+    SOURCE is its file, its folder, or the .zip that it offers for download; OUT is a new folder. What cannot be
+    converted is left out and named (exit 5); where a labelled shape cannot be drawn, its pixels never become background.
     """
     result = import_labels(source, out, classes=classes or COOKING, **options, progress=bar)
     console.emit(as_json, result)

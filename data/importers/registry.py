@@ -5,15 +5,28 @@ from pathlib import Path
 from cookseg.data.importers import foreign
 from cookseg.data.importers.coco import Coco
 from cookseg.data.importers.cvat import Cvat
+from cookseg.data.importers.cvat_masks import CvatMasks
+from cookseg.data.importers.datumaro import Datumaro
 from cookseg.data.importers.importer import Importer, Request
 from cookseg.data.importers.indexed import IndexedMasks
 from cookseg.data.importers.labelme import LabelMe
 from cookseg.data.importers.labels import Labels
+from cookseg.data.importers.labelstudio import LabelStudio
+from cookseg.data.importers.roboflow import RoboflowMasks
 from cookseg.data.importers.yolo import Yolo
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.walk import list_files
 
-_TOOLS: tuple[Importer, ...] = (Coco(), Yolo(), LabelMe(), Cvat())
+_TOOLS: tuple[Importer, ...] = (
+    Coco(),
+    Yolo(),
+    LabelMe(),
+    Cvat(),
+    LabelStudio(),
+    Datumaro(),
+    CvatMasks(),
+    RoboflowMasks(),
+)
 _MASKS: Importer = IndexedMasks()
 
 IMPORTERS = {importer.name: importer for importer in (*_TOOLS, _MASKS)}
