@@ -1,7 +1,10 @@
 """`cook-data`: render, import, split and check datasets."""
 
+import contextlib
 import re
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -272,9 +275,10 @@ def import_set(
     """Make a dataset of what a labelling tool wrote.
 
     SOURCE is its file, its folder, or the .zip that it offers for download; OUT is a new folder. What cannot be
-    converted is left out and named (exit 5); where a labelled shape cannot be drawn, its pixels never become background.
+    converted is left out and named (exit 5); where a labelled shape cannot be drawn, it never becomes background.
     """
-    result = import_labels(source, out, classes=classes or COOKING, **options, progress=bar)
+    with _clean_end():
+        result = import_labels(source, out, classes=classes or COOKING, **options, progress=bar)
     console.emit(as_json, result)
     said = []
     if result.failures:
@@ -283,3 +287,13 @@ def import_set(
         said.append(f"{len(result.undrawn)} labelled shapes were not drawn:\n{listed(result.undrawn)}")
     if said:
         raise PartialFailureError("\n".join(said))
+
+
+@contextlib.contextmanager
+def _clean_end() -> Iterator[None]:
+    """Let SIGTERM end the body as an error does, so that what it unpacked and half of a new set are removed."""
+    previous = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

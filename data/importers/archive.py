@@ -77,21 +77,16 @@ def unpack(path: Path, folder: Path, limits: Limits = DEFAULT_LIMITS) -> None:
 def _require_measure(path: Path, members: list[zipfile.ZipInfo], limits: Limits, free: int) -> None:
     if len(members) > limits.files:
         raise InputError(f"{path}: holds {len(members):,} files, more than {limits.files:,}: not unpacked")
-    size, packed = (
-        sum(sizes) for sizes in zip((0, 0), *((m.file_size, m.compress_size) for m in members), strict=True)
-    )
+    size, packed = sum(member.file_size for member in members), sum(member.compress_size for member in members)
     if size > limits.size:
         raise InputError(f"{path}: would be {size / 1e9:.0f} GB, more than {limits.size / 1e9:.0f}: not unpacked")
     if packed > path.stat().st_size:
         raise InputError(f"{path}: its members overlap, as those of a zip bomb do: not unpacked")
-    growth: list[tuple[str, int, int]] = [
-        (member.filename, member.file_size, member.compress_size) for member in members
-    ]
+    growth = [(member.filename, member.file_size, member.compress_size) for member in members]
     for name, after, before in [*growth, ("all of it", size, packed)]:
-        if after > limits.small and after > limits.ratio * before:
-            raise InputError(
-                f"{path}: {name} would grow {after // max(before, 1):,} times, as a zip bomb does: not unpacked"
-            )
+        if after > max(limits.small, limits.ratio * before):
+            times = after // max(before, 1)
+            raise InputError(f"{path}: {name} would grow {times:,} times, as a zip bomb does: not unpacked")
     if size > free:
         raise InputError(f"{path}: needs {size / 1e9:.1f} GB to unpack, and {free / 1e9:.1f} are free: set TMPDIR")
 

@@ -1,9 +1,9 @@
 """Run lengths of Label Studio's brush, as ``label_studio_sdk.converter.brush`` writes and reads them (SDK 2.1.2).
 
-A stream of bits: how many values there are (32 bits), their width less one (5), four widths less one of lengths (4 each);
-then blocks: a bit that says whether one value is repeated, which width the length has (2), the length less one, and
-the value, or as many as the length says. The values are red, green, blue and alpha of each pixel, along the rows. The
-format is that of https://github.com/thi-ng/umbrella/tree/develop/packages/rle-pack.
+A stream of bits: how many values there are (32 bits), their width less one (5), and four widths of lengths less one (4
+each). Then come blocks: a bit that says whether one value is repeated, which width the length has (2), the length less
+one, and the value, or as many as the length says. The values are red, green, blue and alpha of each pixel, along the
+rows. The format is that of https://github.com/thi-ng/umbrella/tree/develop/packages/rle-pack.
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ class _Bits:
         if end > len(self._data):
             raise InputError("its run lengths end too early")
         bits = np.unpackbits(np.frombuffer(self._data[start // 8 : end], np.uint8))[start % 8 :]
-        return bits[: count * width].reshape(count, width).any(axis=1)
+        return np.asarray(bits[: count * width].reshape(count, width).any(axis=1))
 
 
 def decode_brush(rle: Any, size: Size) -> npt.NDArray[np.bool_]:

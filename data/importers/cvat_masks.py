@@ -1,8 +1,8 @@
 """CVAT "Segmentation mask 1.1": https://docs.cvat.ai/docs/dataset_management/formats/format-smask/.
 
-A Pascal VOC folder as Datumaro writes it (compared with 1.13.12): masks in the colours of ``labelmap.txt``, and lists of
-images, which name a subset each. Shapes are drawn in it already, by their ``z_order``. An image that has no shape has no
-mask, and nobody has annotated it yet. Lines, points and cuboids are not in this export at all.
+A Pascal VOC folder as Datumaro writes it (compared with 1.13.12): masks in the colours of ``labelmap.txt``, and lists
+of images, each named after a subset. Shapes are drawn already, by their ``z_order``. An image without a shape has no
+mask: nobody has annotated it yet. Lines, points and cuboids are not in this export at all.
 """
 
 from collections import defaultdict
@@ -85,8 +85,8 @@ def _splits(root: Path) -> dict[str, list[Split]]:
     found: dict[str, list[Split]] = {}
     folder = root / _LISTS
     for path in list_files(folder, (".txt",)) if folder.is_dir() else []:
-        split = split_in(path.stem)
         names = [line.strip().strip('"') for line in _lines(path) if line.strip()]
-        for name in names if split else []:
-            found.setdefault(name, []).append(split)
+        if split := split_in(path.stem):
+            for name in names:
+                found.setdefault(name, []).append(split)
     return found

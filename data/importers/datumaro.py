@@ -2,8 +2,8 @@
 
 A file for each subset in ``annotations/``, and its images in ``images/SUBSET/`` or ``images/``
 (https://docs.cvat.ai/docs/dataset_management/formats/format-datumaro/). Shapes of a lower ``z_order`` lie below. Boxes
-are drawn, as Datumaro's ``boxes_to_masks`` draws them, and rotated as CVAT's attribute says; one in the group of a polygon
-or mask of its label only says where that is. An item without shapes is one that nobody has annotated yet.
+are drawn, as Datumaro's ``boxes_to_masks`` draws them, and rotated as CVAT's attribute says; one in the group of a
+polygon or mask of its label only says where that is. An item without shapes is one that nobody has annotated yet.
 """
 
 from pathlib import Path

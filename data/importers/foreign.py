@@ -26,6 +26,9 @@ def refusal(files: list[Path]) -> str:
                 return f"{path}: an archive that is not read: unpack it first, and name its folder, or pack a .zip"
             case ".json" if path.name not in _OWN:
                 value = read_json(path)
+            case ".xml":  # CVAT's was claimed
+                unknown = unknown or f"{path}: XML of no format that is read, such as boxes of Pascal VOC: {_OUTLINES}"
+                continue
             case ".ndjson" | ".jsonl":
                 value = _first_line(path)
             case _:

@@ -49,13 +49,8 @@ class IndexedMasks:
                 continue
             unused.discard(image)
             name = image.relative_to(images).with_suffix("").as_posix()
-            choices = (
-                name,
-                name.replace("/images/", "/masks/"),
-                name.replace("/images/", "/labels/"),
-                f"{name}_L",
-                f"{name}_mask",
-            )
+            choices = [name, *(name.replace("/images/", f"/{folder}/") for folder in ("masks", "labels"))]
+            choices += [f"{name}_L", f"{name}_mask"]
             fitting = {masks[choice] for choice in choices if choice in masks and masks[choice] != image}
             if len(fitting) > 1:
                 found.failures.append(f"{image}: has two masks: {', '.join(map(str, sorted(fitting)))}")

@@ -1,10 +1,10 @@
 """Label Studio JSON, https://labelstud.io/guide/task_format: a list of tasks, each an image with annotations of people.
 
-Percentages of width and height. A box is rotated around the corner that is its x and y, an ellipse around its centre,
-which is its x and y; clockwise both. What comes later in the list lies on top. Of several annotations of a task the one
-that is marked as ground truth counts, else the newest, as Label Studio's converter sorts them (SDK 2.1.2). Those that were
-cancelled (skipped), predictions and drafts are not annotations; one that was submitted without a region says that
-there is nothing. Of several labels of a region the first counts, as for the converter.
+Coordinates are percentages of width and height. The x and y of a box are a corner, around which it is rotated, those
+of an ellipse its centre; clockwise both. What comes later in the list lies on top. Of several annotations of a task the
+one that is marked as ground truth counts, else the newest, as Label Studio's converter sorts them (SDK 2.1.2). Those
+that were cancelled (skipped), predictions and drafts are not annotations; one that was submitted without a region says
+that there is nothing. Of several labels of a region the first counts, as for the converter.
 """
 
 import json
@@ -40,7 +40,7 @@ from cookseg.runtime.walk import list_files
 
 _GEOMETRY = ("x", "y", "width", "height", "rotation", "radiusX", "radiusY", "points", "closed", "vertices", "rle",
              "imageDataURL")  # fmt: skip
-_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")  # what Label Studio puts in front of the names of uploaded files
+_UPLOADED = re.compile(r"[0-9a-f]{2,8}-(?=.)")  # what Label Studio puts in front of the names of uploaded files
 _USUAL_KEYS = ("image", "img", "image_url", "url")
 
 
@@ -97,9 +97,9 @@ class _Counts:
 def _tasks(value: Any) -> list[Any]:
     """Return the tasks of a file, or nothing if it is of another format."""
     tasks = value if isinstance(value, list) else [value]
-    first = tasks[0] if tasks else None
-    known = isinstance(first, dict) and isinstance(first.get("data"), dict)
-    return tasks if known and any(isinstance(first.get(key), list) for key in _LISTS) else []
+    first = tasks[0] if tasks and isinstance(tasks[0], dict) else {}
+    known = isinstance(first.get("data"), dict) and any(isinstance(first.get(key), list) for key in _LISTS)
+    return tasks if known else []
 
 
 _LISTS = ("annotations", "completions", "predictions")  # completions: until version 1.0
@@ -143,25 +143,24 @@ def _image_name(data: dict[str, Any]) -> str:
 
 def _path_of(value: str) -> str:
     """Return the path in a reference to an image, or nothing if it is none."""
-    url = urlsplit(value.replace("\\", "/"))
+    value = value.replace("\\", "/")
+    url = urlsplit(value)
     local = parse_qs(url.query).get("d")  # /data/local-files/?d=folder/pan_1.jpg
-    path = (
-        local[0]
-        if local
-        else unquote(url.path if url.scheme or url.query or value.startswith("/data/") else value.replace("\\", "/"))
-    )
+    is_url = url.scheme or url.query or value.startswith("/data/")
+    path = local[0] if local else unquote(url.path) if is_url else value
     return path if PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES else ""
 
 
 def _find(images: Images, path: str) -> tuple[Path, str]:
     """Return an image's file and name: of an upload too if it has its own name again."""
-    if "/data/upload/" in f"/{path}":
-        path = PurePosixPath(path).name  # its folder is a project's number
-    try:
+    if "/upload/" not in f"/{path}":
         return images.find(path)
+    name = PurePosixPath(path).name  # the folder is a project's number
+    try:
+        return images.find(name)
     except InputError:
-        own = _UPLOADED.sub("", PurePosixPath(path).name, count=1)
-        if own == PurePosixPath(path).name:
+        own = _UPLOADED.sub("", name, count=1)
+        if own == name:
             raise
         return images.find(own)
 
@@ -214,13 +213,17 @@ def _shape(region: _Region, size: Size, where: str, several: _Counts) -> Shape:
     label = next(iter(region.labels), NO_LABEL)
     why = f"Label Studio's {entry.get('type')} has no area that is known"
     try:
-        if entry.get("image_rotation"):
-            raise InputError("it was drawn on a rotated view: rotate that back in Label Studio, and export again")
+        _require_upright(entry)
         if segmentation := _segmentation(entry["value"], str(entry.get("type")), size):
             return Shape(label, segmentation, where)
     except (InputError, KeyError, TypeError, ValueError, OverflowError) as error:
         why = str(error) if isinstance(error, InputError) else f"it is damaged: {error!r}"
     return Shape(label, None, where, None if entry.get("image_rotation") else _bounds(entry["value"], size), why)
+
+
+def _require_upright(entry: dict[str, Any]) -> None:
+    if entry.get("image_rotation"):
+        raise InputError("it was drawn on a rotated view: rotate that back in Label Studio, and export again")
 
 
 def _segmentation(value: dict[str, Any], kind: str, size: Size) -> Segmentation | None:
@@ -255,7 +258,10 @@ def _bounds(value: dict[str, Any], size: Size) -> Box | None:
     elif not points and not {"radiusX", "rle"} & value.keys():  # a point: its width is that of its dot
         points = [[x - width / 2, y - width / 2 * across / down], [x + width / 2, y + width / 2 * across / down]]
     box = bounds(points)
-    return box and (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
+    if not box:
+        return None
+    left, top, right, bottom = (round(value * scale, 6) for value, scale in zip(box, (across, down) * 2, strict=True))
+    return left, top, right, bottom
 
 
 def _number(value: Any) -> float:

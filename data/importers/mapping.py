@@ -42,7 +42,7 @@ class LabelMapping:
         put = f"put {', '.join(choices)} in place of CLASS"
         whole = self.targets | blanks
         line = ",".join(f"{label}={target}" for label, target in whole.items())
-        if not self.file and line.isprintable() and "`" not in line and _parse_line(line) == whole:
+        if not self.file and _holds(line, whole):
             return f"{put}: `mapping={line!r}`"
         lines = "\n".join(_toml(label, target) for label, target in (blanks if self.file else whole).items())
         if self.file and self.file.suffix.lower() == ".json":
@@ -68,6 +68,14 @@ def read_mapping(mapping: str | Path | Mapping[str, str]) -> LabelMapping:
     if isinstance(mapping, Path):
         raise InputError(f"`mapping={str(mapping)!r}`: expected a file of {' or '.join(_SUFFIXES)}")
     return LabelMapping(_parse_line(mapping))
+
+
+def _holds(line: str, whole: dict[str, str]) -> bool:
+    """Return whether a line says all of a mapping: it splits at commas, and drops blanks around labels."""
+    try:
+        return line.isprintable() and "`" not in line and _parse_line(line) == whole
+    except InputError:
+        return False
 
 
 def _parse_line(line: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ _TOOLS: tuple[Importer, ...] = (
     CvatMasks(),
     RoboflowMasks(),
 )
+_OF_ANYBODY = (".txt", ".csv")  # suffixes that tell no tool
 _MASKS: Importer = IndexedMasks()
 
 IMPORTERS = {importer.name: importer for importer in (*_TOOLS, _MASKS)}
@@ -47,7 +48,8 @@ def importer_for(source: Path) -> Importer:
     if claimed:
         return next(iter(claimed))
     if source.is_file():
-        owners = [importer for importer in _TOOLS if source.suffix.lower() in importer.suffixes]
+        suffix = source.suffix.lower()
+        owners = [importer for importer in _TOOLS if suffix in importer.suffixes and suffix not in _OF_ANYBODY]
         if len(owners) == 1:
             return owners[0]  # says what is wrong with it
     if refusal := foreign.refusal(files):

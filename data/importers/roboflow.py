@@ -1,4 +1,4 @@
-"""Roboflow "Semantic Segmentation Masks": ``x_mask.png`` beside ``x.jpg``, and ``_classes.csv`` with the labels of indices.
+"""Roboflow "Semantic Segmentation Masks": ``x_mask.png`` beside ``x.jpg``, and ``_classes.csv`` with the labels.
 
 There is a folder for each split, ``train``, ``valid`` and ``test`` (https://roboflow.com/formats/segmentation-masks).
 Roboflow has an image in an export only if somebody annotated it, or marked it as one without objects.

@@ -38,9 +38,11 @@ class MaskTable:
         Raises:
             InputError: Another table of the set gives one of its indices or colours another label.
         """
-        for own, others in ((self.values, found.values), (self.colors, found.colors)):
-            for key, label in own.items():
-                _add(others, key, label, f"{path}, and another table here")
+        where = f"{path}, and another table here"
+        for value, label in self.values.items():
+            _add(found.values, value, label, where)
+        for color, label in self.colors.items():
+            _add(found.colors, color, label, where)
         if _BACKGROUND in (*self.values.values(), *self.colors.values()):
             found.background = _BACKGROUND
 
