@@ -57,16 +57,16 @@ def _read_folder(root: Path, request: Request, found: Labels) -> None:
     folder = request.images or root / _IMAGES
     images = _by_name(folder, found) if request.images or folder.is_dir() else {}
     masks = _by_name(root / _MASKS, found) if (root / _MASKS).is_dir() else {}
-    splits = _splits(root)
-    for name in sorted({*images, *masks, *splits}):
-        if name not in images:
-            what = masks.get(name, f"{root / _LISTS}: {name}")
-            if name in masks or images:
-                found.failures.append(f"{what}: no image of this name below {folder}: name its folder with `images`")
-            continue
+    listed = _listed(root)
+    own = {} if request.images and listed else images  # a given folder may hold those of other exports, too
+    for name in sorted({*own, *masks, *listed}):
         mask = masks.get(name)
-        for split in splits.get(name, [request.split]):
-            found.images.append(LabelledImage(split, name, images[name], mask=mask, annotated=mask is not None))
+        if name in images:
+            for split in listed.get(name) or [request.split]:
+                found.images.append(LabelledImage(split, name, images[name], mask=mask, annotated=bool(mask)))
+        elif mask or images:
+            what = mask or f"{root / _LISTS}: {name}"
+            found.failures.append(f"{what}: no image of this name below {folder}: name its folder with `images`")
 
 
 def _by_name(folder: Path, found: Labels) -> dict[str, Path]:
@@ -80,13 +80,12 @@ def _by_name(folder: Path, found: Labels) -> dict[str, Path]:
     return {name: paths[0] for name, paths in by_name.items() if len(paths) == 1}
 
 
-def _splits(root: Path) -> dict[str, list[Split]]:
-    """Return the splits of each image that a list names; a list of another name, as ``default``, tells none."""
+def _listed(root: Path) -> dict[str, list[Split]]:
+    """Return the splits of each image that is in a list; a list of another name, as ``default``, tells none."""
     found: dict[str, list[Split]] = {}
     folder = root / _LISTS
     for path in list_files(folder, (".txt",)) if folder.is_dir() else []:
-        names = [line.strip().strip('"') for line in _lines(path) if line.strip()]
-        if split := split_in(path.stem):
-            for name in names:
-                found.setdefault(name, []).append(split)
+        split = split_in(path.stem)
+        for name in filter(None, (line.strip().strip('"') for line in _lines(path))):
+            found.setdefault(name, []).extend([split] if split else [])
     return found

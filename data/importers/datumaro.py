@@ -70,7 +70,8 @@ def _read_file(path: Path, value: dict[str, Any], given: Path | None, split: Spl
         names = [str(label["name"]) for label in (value["categories"].get("label") or {"labels": []})["labels"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not as Datumaro files are: {error!r} is missing or of another type") from error
-    images = Images([given] if given else [path.parent.parent / "images", path.parent / "images", path.parent])
+    beside = path.parent.parent / "images"
+    images = Images([given] if given else [beside / path.stem, beside, path.parent / "images", path.parent])
     for item in value["items"]:
         where = f"{path.name}: {item.get('id') if isinstance(item, dict) else item}"
         try:

@@ -106,15 +106,15 @@ _LISTS = ("annotations", "completions", "predictions")  # completions: until ver
 
 
 def _labelled_image(task: dict[str, Any], images: Images, split: Split, where: str, several: _Counts) -> LabelledImage:
-    name = _image_name(task["data"])
-    file, stem = _find(images, name)
-    where = f"{where}: {PurePosixPath(name).name}"
     done = [a for a in task.get("annotations", task.get("completions")) or [] if not _is_cancelled(a)]
+    several.tasks += len(done) > 1
+    chosen: dict[str, Any] = max(reversed(done), key=_weight, default={})
+    regions = _regions(chosen.get("result") or [])
+    name = _image_name(task["data"], {str(entry.get("to_name")) for region in regions for entry in region.entries})
+    file, stem = _find(images, name)
     if not done:
         return LabelledImage(split, stem, file, annotated=False)
-    several.tasks += len(done) > 1
-    chosen = max(reversed(done), key=lambda a: (bool(a.get("ground_truth")), str(a.get("created_at") or "")))
-    regions = _regions(chosen.get("result") or [])
+    where = f"{where}: {PurePosixPath(name).name}"
     sizes = [_size(entry) for region in regions for entry in region.entries if "original_height" in entry]
     size = next(iter(sizes), None)
     if size is None and regions:
@@ -128,14 +128,26 @@ def _is_cancelled(annotation: dict[str, Any]) -> bool:
     return bool(annotation.get("was_cancelled") or annotation.get("skipped"))
 
 
+def _weight(annotation: dict[str, Any]) -> tuple[bool, str]:
+    """Return what the annotation to take has most of."""
+    return bool(annotation.get("ground_truth")), str(annotation.get("created_at") or "")
+
+
 def _size(entry: dict[str, Any]) -> Size:
     return int(entry["original_height"]), int(entry["original_width"])
 
 
-def _image_name(data: dict[str, Any]) -> str:
-    """Return the path of a task's image, from what may be a URL, a path of an upload or of a local file."""
+def _image_name(data: dict[str, Any], drawn_on: set[str]) -> str:
+    """Return the path of a task's image, from what may be a URL, a path of an upload or of a local file.
+
+    Args:
+        data: The task's data.
+        drawn_on: Names of the tags that show what was drawn on, often those of the data.
+    """
+    if len(drawn_on) > 1:
+        raise InputError(f"has regions on several images: {', '.join(sorted(drawn_on))}")
     named = {key: path for key, value in data.items() if isinstance(value, str) and (path := _path_of(value))}
-    usual = [key for key in _USUAL_KEYS if key in named]
+    usual = [key for key in (*drawn_on, *_USUAL_KEYS) if key in named]
     if len(named) == 1 or usual:
         return named[usual[0] if usual else next(iter(named))]
     raise InputError(f"holds {len(named)} images: {', '.join(named) or 'no image that has a file name'}")

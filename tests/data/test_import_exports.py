@@ -101,6 +101,16 @@ class TestCvatMasks:
         result = run(tmp_path / "in", tmp_path / "new", "--map", MAP, "--images", tmp_path / "frames")
         assert result.exit_code == 0, result.stderr
 
+    def test_several_exports_may_share_a_folder_of_images(self, tmp_path):
+        for name, color in (("pan_1", EGG_COLOR), ("pan_2", LADLE_COLOR)):
+            picture(tmp_path / f"frames/{name}.jpg")
+            mask_file(tmp_path / f"in/{name}/SegmentationClass/{name}.png", (INSIDE, color))
+            write(tmp_path / f"in/{name}/ImageSets/Segmentation/default.txt", f"{name}\n")
+            write(tmp_path / f"in/{name}/labelmap.txt", TABLE)
+        result = run(tmp_path / "in", tmp_path / "new", "--map", MAP, "--images", tmp_path / "frames", "--json")
+        assert result.exit_code == 0, result.stderr
+        assert (names(tmp_path / "new"), json.loads(result.stdout)["unannotated"]) == (["pan_1", "pan_2"], [])
+
     def test_a_label_may_hold_a_colon(self, tmp_path):
         source = self.export(tmp_path / "in", TABLE.replace("egg", "egg:fried"))
         assert run(source, tmp_path / "new", "--map", "egg:fried=food,ladle=stirrer").exit_code == 0
@@ -370,6 +380,18 @@ class TestLabelStudio:
         result = run(source, tmp_path / "new", "--map", MAP)
         assert result.exit_code == 0, result.stderr
         assert names(tmp_path / "new") == [file.removesuffix(".png")]
+
+    def test_of_several_images_the_one_that_was_drawn_on_counts(self, tmp_path):
+        source = labelstudio(tmp_path / "in", annotation(square()))
+        picture(tmp_path / "in/images/other.png")
+        task = json.loads(source.read_text())[0]
+        task["data"] = {"image": "other.png", "y": "/data/upload/1/0a1b2c3d-pan_1.png"}
+        both = {**task, "id": 8, "annotations": [annotation(square(), {**square(number="b"), "to_name": "image"})]}
+        write(source, [task, both])
+        result = run(source, tmp_path / "new", "--map", MAP)
+        assert result.exit_code == 5
+        assert "task 8: has regions on several images: image, y" in result.stderr
+        assert names(tmp_path / "new") == ["0a1b2c3d-pan_1"]
 
     def test_one_bad_task_costs_that_task(self, tmp_path):
         source = labelstudio(tmp_path / "in", annotation(square()))
