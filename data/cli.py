@@ -1,7 +1,10 @@
 """`cook-data`: render, import, split and check datasets."""
 
+import contextlib
 import re
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -242,7 +245,13 @@ def split(
     show_default=True,
     help="Split of what SOURCE puts into none.",
 )
-@click.option("--map", "mapping", default="", help="LABEL=CLASS,...; * is every other label; also =ignore and =none.")
+@click.option(
+    "--map",
+    "mapping",
+    default="",
+    metavar="LABEL=CLASS,...|FILE",
+    help="Class of each label, or a TOML or JSON file of them; * is every other label; also =ignore and =none.",
+)
 @click.option("--classes", type=params.file_path, help="classes.json of the new set.  [default: the cooking classes]")
 @click.option("--unlabelled", help="Class of pixels without a shape, or ignore.  [default: the background]")
 @click.option("--order", default="file", show_default=True, help="What is drawn last: file, area or CLASS,CLASS,...")
@@ -265,10 +274,11 @@ def import_set(
 ) -> None:
     """Make a dataset of what a labelling tool wrote.
 
-    SOURCE is its file or folder, OUT a new folder. What cannot be converted is left out and named (exit 5); where a
-    labelled shape cannot be drawn, its pixels never become background.
+    SOURCE is its file, its folder, or the .zip that it offers for download; OUT is a new folder. What cannot be
+    converted is left out and named (exit 5); where a labelled shape cannot be drawn, it never becomes background.
     """
-    result = import_labels(source, out, classes=classes or COOKING, **options, progress=bar)
+    with _clean_end():
+        result = import_labels(source, out, classes=classes or COOKING, **options, progress=bar)
     console.emit(as_json, result)
     said = []
     if result.failures:
@@ -277,3 +287,13 @@ def import_set(
         said.append(f"{len(result.undrawn)} labelled shapes were not drawn:\n{listed(result.undrawn)}")
     if said:
         raise PartialFailureError("\n".join(said))
+
+
+@contextlib.contextmanager
+def _clean_end() -> Iterator[None]:
+    """Let SIGTERM end the body as an error does, so that what it unpacked and half of a new set are removed."""
+    previous = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

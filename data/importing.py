@@ -1,11 +1,14 @@
 """Import: a dataset of what a labelling tool wrote."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from cookseg.data.importers import registry, rules
+from cookseg.data.importers import archive, registry, rules
+from cookseg.data.importers import mapping as maps
 from cookseg.data.importers.importer import Request
 from cookseg.data.standard import SPLITS, Split
 from cookseg.runtime.errors import InputError, require_extra
@@ -24,7 +27,7 @@ def import_labels(  # noqa: PLR0913 - all but two have defaults
     source: str | Path,
     out: str | Path,
     *,
-    mapping: str | Mapping[str, str] = "",
+    mapping: str | Path | Mapping[str, str] = "",
     kind: str = "auto",
     images: str | Path | None = None,
     split: Split = "train",
@@ -43,10 +46,11 @@ def import_labels(  # noqa: PLR0913 - all but two have defaults
     {'train': 448}
 
     Args:
-        source: The tool's file or folder.
+        source: The tool's file or folder, or the ``.zip`` that it offers for download.
         out: Folder of the new dataset.
-        mapping: The class of each label, as ``ladle=stirrer,egg=food`` or as a mapping; ``*`` is every other label,
-            ``ignore`` and ``none`` are targets beside the classes. A label that is a class's name needs no entry.
+        mapping: The class of each label, as ``ladle=stirrer,egg=food``, a TOML or JSON file of such entries, or a
+            mapping; ``*`` is every other label, ``ignore`` and ``none`` are targets beside the classes. A label that
+            is a class's name needs no entry.
         kind: Name of an importer, or ``auto``.
         images: Folder of the images, if not beside.
         split: Split of what the source puts into none.
@@ -60,8 +64,8 @@ def import_labels(  # noqa: PLR0913 - all but two have defaults
         progress: Is told how far it is.
 
     Raises:
-        InputError: A label has no class, the source is damaged, nothing could be converted, or the folder holds
-            something.
+        InputError: A label has no class, the source is damaged, an archive holds what no dataset does, nothing could
+            be converted, or the folder holds something.
         MissingExtraError: A package of the extra ``import`` is not installed.
     """
     source, out = Path(source), Path(out)
@@ -73,14 +77,45 @@ def import_labels(  # noqa: PLR0913 - all but two have defaults
     if undrawn not in get_args(convert.Undrawn):
         raise InputError(f"`undrawn={undrawn!r}`: expected ignore or skip")
     chosen = classes if isinstance(classes, ClassTable) else read_classes(Path(classes))
-    with tempfile.TemporaryDirectory() as scratch:
-        request = Request(source, _path(images), split, _path(table), Path(scratch))
+    targets, drawing = maps.read_mapping(mapping), rules.parse_order(order, chosen)
+    with tempfile.TemporaryDirectory(prefix="cookseg-") as scratch, _unpacked(source, Path(scratch)) as (files, name):
+        request = Request(files, _path(images), split, _path(table), Path(scratch))
         kind, found = registry.read(request, kind)
         unannotated = found.take_unannotated(keep_unannotated)
-        targets, drawing = rules.parse_mapping(mapping), rules.parse_order(order, chosen)
         known = rules.make_rules(found, chosen, targets, unlabelled, drawing)
         results = convert.convert(found, known, out, undrawn, progress)
-    return convert.summary(kind, found, known, results, unannotated, out)
+        return _named(convert.summary(kind, found, known, results, unannotated, out), name)
+
+
+_Name = Callable[[str], str]
+
+
+@contextmanager
+def _unpacked(source: Path, scratch: Path) -> Iterator[tuple[Path, _Name]]:
+    """Give the folder of an archive, unpacked, or else the source itself; and what says in texts where files are.
+
+    Raises:
+        InputError: As the body does, with paths in the archive instead of those of the temporary folder.
+    """
+    if not archive.is_archive(source):
+        yield source, str
+        return
+    folder = scratch / "unpacked" / source.name
+
+    def name(text: str) -> str:
+        return text.replace(str(folder), str(source))
+
+    archive.unpack(source, folder)
+    try:
+        yield folder, name
+    except InputError as error:
+        raise type(error)(name(str(error))) from error
+
+
+def _named(summary: "ImportSummary", name: _Name) -> "ImportSummary":
+    notes, failures, undrawn = (tuple(map(name, lines)) for lines in (summary.notes, summary.failures, summary.undrawn))
+    unannotated = tuple(Path(name(str(path))) for path in summary.unannotated)
+    return replace(summary, notes=notes, failures=failures, undrawn=undrawn, unannotated=unannotated)
 
 
 def _path(given: str | Path | None) -> Path | None:

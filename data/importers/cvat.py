@@ -5,8 +5,9 @@ lie below ``images/SUBSET/``. A cuboid is a box in space, of which only the proj
 """
 
 import xml.etree.ElementTree as ET
+import xml.parsers.expat
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -54,11 +55,16 @@ class Cvat:
 
 def _read_xml(path: Path) -> ET.Element:
     data = path.read_bytes()
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+
+    def refuse(*_declaration: Any) -> NoReturn:
         raise InputError(f"{path}: declares entities, which CVAT never does: not read")
+
+    first = xml.parsers.expat.ParserCreate()  # in whatever encoding it is: a search for bytes would see ASCII only
+    first.StartDoctypeDeclHandler = refuse
     try:
+        first.Parse(data, True)
         root = ET.fromstring(data)  # noqa: S314 - what could harm was refused above
-    except ET.ParseError as error:
+    except (ET.ParseError, xml.parsers.expat.ExpatError, ValueError, LookupError) as error:  # also of the encoding
         raise InputError(f"{path} is not valid XML: {error}; export it again") from error
     if root.tag != "annotations":
         raise InputError(f"{path}: the root is <{root.tag}>, not CVAT's <annotations>")

@@ -21,9 +21,14 @@ def refusal(files: list[Path]) -> str:
     for path in files:
         match path.suffix.lower():
             case ".zip":
-                return f"{path}: an archive: unpack it first, and name its folder"
+                return f"{path}: an archive: name it instead of its folder"
+            case ".7z" | ".rar" | ".tar" | ".tgz" | ".gz" | ".xz" | ".bz2" | ".zst":
+                return f"{path}: an archive that is not read: unpack it first, and name its folder, or pack a .zip"
             case ".json" if path.name not in _OWN:
                 value = read_json(path)
+            case ".xml":  # CVAT's was claimed
+                unknown = unknown or f"{path}: XML of no format that is read, such as boxes of Pascal VOC: {_OUTLINES}"
+                continue
             case ".ndjson" | ".jsonl":
                 value = _first_line(path)
             case _:
@@ -69,12 +74,8 @@ def _is_labelbox(value: Any) -> bool:
     return {"data_row", "projects"} <= held.keys() or {"Labeled Data", "Label"} <= held.keys()
 
 
-def _is_label_studio(value: Any) -> bool:
-    return {"data", "annotations"} <= _first(value).keys() or {"data", "completions"} <= _first(value).keys()
-
-
-def _is_datumaro(value: Any) -> bool:
-    return {"categories", "items"} <= _first(value).keys()
+def _is_label_studio_min(value: Any) -> bool:
+    return {"annotation_id", "annotator"} <= _first(value).keys()
 
 
 _Tool = tuple[str, str, Callable[[Any], bool]]
@@ -83,6 +84,5 @@ _TOOLS: tuple[_Tool, ...] = (
     ("Supervisely", 'export it there with the app "Export to COCO" (polygons or masks)', _is_supervisely),
     ("VIA, the VGG Image Annotator", 'choose Annotation, then "Export Annotations (COCO format)" there', _is_via),
     ("Labelbox", "convert it to COCO with polygons or run lengths", _is_labelbox),
-    ("Label Studio", 'export "COCO" or "YOLO with images" there', _is_label_studio),
-    ("Datumaro", "convert it with `datum convert -f coco_instances`", _is_datumaro),
+    ("Label Studio as JSON-MIN", 'choose "JSON" there, which says what was skipped', _is_label_studio_min),
 )

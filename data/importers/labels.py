@@ -52,6 +52,7 @@ class Labels:
         unlabelled: Images without a mask: left out, for nobody knows what they show.
         values: For masks of indices, the label of each value.
         colors: For masks of colours, the label of each colour.
+        background: For masks of tools, the label by which they mean pixels without a shape.
     """
 
     images: list[LabelledImage] = field(default_factory=list)
@@ -60,6 +61,7 @@ class Labels:
     unlabelled: list[Path] = field(default_factory=list)
     values: dict[int, str] = field(default_factory=dict)
     colors: dict[tuple[int, int, int], str] = field(default_factory=dict)
+    background: str = ""
 
     def take_unannotated(self, keep: bool) -> list[Path]:
         """Leave out, unless they are to be kept, the images that nobody has annotated yet, and return their files."""
@@ -158,7 +160,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_bytes().decode("utf-8-sig"))
-    except ValueError as error:  # also of decoding
+    except (ValueError, RecursionError) as error:  # also of decoding
         raise InputError(f"{path} is not valid JSON: {error}; export it again") from error
 
 

@@ -5,15 +5,29 @@ from pathlib import Path
 from cookseg.data.importers import foreign
 from cookseg.data.importers.coco import Coco
 from cookseg.data.importers.cvat import Cvat
+from cookseg.data.importers.cvat_masks import CvatMasks
+from cookseg.data.importers.datumaro import Datumaro
 from cookseg.data.importers.importer import Importer, Request
 from cookseg.data.importers.indexed import IndexedMasks
 from cookseg.data.importers.labelme import LabelMe
 from cookseg.data.importers.labels import Labels
+from cookseg.data.importers.labelstudio import LabelStudio
+from cookseg.data.importers.roboflow import RoboflowMasks
 from cookseg.data.importers.yolo import Yolo
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.walk import list_files
 
-_TOOLS: tuple[Importer, ...] = (Coco(), Yolo(), LabelMe(), Cvat())
+_TOOLS: tuple[Importer, ...] = (
+    Coco(),
+    Yolo(),
+    LabelMe(),
+    Cvat(),
+    LabelStudio(),
+    Datumaro(),
+    CvatMasks(),
+    RoboflowMasks(),
+)
+_OF_ANYBODY = (".txt", ".csv")  # suffixes that tell no tool
 _MASKS: Importer = IndexedMasks()
 
 IMPORTERS = {importer.name: importer for importer in (*_TOOLS, _MASKS)}
@@ -34,7 +48,8 @@ def importer_for(source: Path) -> Importer:
     if claimed:
         return next(iter(claimed))
     if source.is_file():
-        owners = [importer for importer in _TOOLS if source.suffix.lower() in importer.suffixes]
+        suffix = source.suffix.lower()
+        owners = [importer for importer in _TOOLS if suffix in importer.suffixes and suffix not in _OF_ANYBODY]
         if len(owners) == 1:
             return owners[0]  # says what is wrong with it
     if refusal := foreign.refusal(files):

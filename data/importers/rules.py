@@ -1,7 +1,7 @@
 """The rules by which labels become classes."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -9,6 +9,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 
 from cookseg.data.importers.labels import LabelledImage, Labels
+from cookseg.data.importers.mapping import LabelMapping
 from cookseg.data.standard import with_ignore_color
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.images import read_mask_image
@@ -47,26 +48,6 @@ class Rules:
     colors: dict[tuple[int, int, int], str]
 
 
-def parse_mapping(mapping: str | Mapping[str, str]) -> dict[str, str]:
-    """Return the target of each label, from ``spatula=stirrer,egg=food`` or a mapping.
-
-    >>> parse_mapping("fried egg=food, *=pan+background")
-    {'fried egg': 'food', '*': 'pan+background'}
-
-    Raises:
-        InputError: An entry is not ``LABEL=TARGET``.
-    """
-    if not isinstance(mapping, str):
-        return dict(mapping)
-    parsed = {}
-    for entry in filter(None, (part.strip() for part in mapping.split(","))):
-        label, equals, target = (part.strip() for part in entry.rpartition("="))
-        if not equals:
-            raise InputError(f"`mapping={entry!r}`: expected LABEL=TARGET")
-        parsed[label] = target
-    return parsed
-
-
 def parse_order(order: str | Sequence[str], classes: ClassTable) -> Order:
     """Return an order of drawing, from ``file``, ``area``, ``food,stirrer`` or a sequence of classes.
 
@@ -85,15 +66,15 @@ def parse_order(order: str | Sequence[str], classes: ClassTable) -> Order:
 
 
 def make_rules(
-    source: Labels, classes: ClassTable, mapping: Mapping[str, str], unlabelled: str | None, order: Order
+    source: Labels, classes: ClassTable, mapping: LabelMapping, unlabelled: str | None, order: Order
 ) -> Rules:
     """Find the class of every label that occurs.
 
     Args:
         source: What was imported.
         classes: The classes of the new set.
-        mapping: The target of each label, a class, ``ignore`` or ``none``; ``*`` is every other label. A label that is
-            a class's name needs no entry.
+        mapping: The target of each label. A label that is a class's name needs no entry; nor does a mask's background,
+            which is `unlabelled` then.
         unlabelled: Class of pixels without a shape, ``ignore``, or None for the background class.
         order: See `Rules`.
 
@@ -102,21 +83,17 @@ def make_rules(
     """
     targets = {name: index for index, name in enumerate(classes.names)} | {"ignore": IGNORE, "none": NOT_DRAWN}
     chosen = {name: index for index, name in enumerate(classes.names)}
-    for label, target in mapping.items():
+    for label, target in mapping.targets.items():
         if target not in targets:
-            raise InputError(
-                f"`mapping={f'{label}={target}'!r}`: expected LABEL=TARGET with one of {', '.join(targets)}"
-            )
+            raise InputError(f"{mapping.entry(label, target)}: expected LABEL=TARGET with one of {', '.join(targets)}")
         chosen[label] = targets[target]
+    if source.background:
+        chosen.setdefault(source.background, NOT_DRAWN)
     labels = _labels(source)
     if missing := [label for label in labels if label not in chosen and "*" not in chosen]:
         listed = ", ".join(f"{label} ({labels[label]})" if labels[label] else label for label in missing)
-        given = (f"{label}={target}" for label, target in mapping.items())
-        line = ",".join([*given, *(f"{label}=CLASS" for label in missing)])
-        raise InputError(
-            f"no class is known for these labels: {listed}; put {', '.join(targets)} in place of CLASS:"
-            f" `mapping={line!r}`"
-        )
+        remedy = mapping.completed(missing, targets)
+        raise InputError(f"no class is known for these labels: {listed}; {remedy}")
     background = next((name for name in _BACKGROUNDS if name in classes.names), "ignore")
     rest = unlabelled or background
     if rest not in targets or targets[rest] == NOT_DRAWN:

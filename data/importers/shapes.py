@@ -16,6 +16,8 @@ Segmentation = list[list[float]] | dict[str, Any]
 """As in COCO: polygons, each x, y, x, y, ... in pixels with (0, 0) the outer corner of the first one; or a mask as
 ``{"size": [height, width], "counts": ...}``, run lengths down the columns, as a list or compressed."""
 
+NO_LABEL = "no_label"
+"""Label of what somebody drew and gave none."""
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom; infinite where only the frame's edge is a bound."""

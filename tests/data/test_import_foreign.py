@@ -16,8 +16,7 @@ class TestForeign:
             ("export.json", [{"data_row": {}, "projects": {}}], "Labelbox"),
             ("export.ndjson", '{"data_row": {}, "projects": {}}\n{}\n', "Labelbox"),
             ("export.json", [{"Labeled Data": "https://", "Label": {}}], "Labelbox"),
-            ("export.json", [{"data": {}, "annotations": []}], "Label Studio"),
-            ("annotations/default.json", {"categories": {}, "items": []}, "Datumaro"),
+            ("export.json", [{"image": "a.png", "annotation_id": 1, "annotator": 1}], "Label Studio as JSON-MIN"),
             ("unknown.json", [1, 2], "of no format that is read: export COCO"),
             ("unknown.json", [], "of no format that is read: export COCO"),
             ("unknown.json", {}, "of no format that is read: export COCO"),
@@ -32,6 +31,21 @@ class TestForeign:
             assert f"{path}: " in result.stderr
             assert tool in result.stderr
             assert "masks belong" not in result.stderr
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("Annotations/pan_1.xml", "XML of no format that is read, such as boxes of Pascal VOC"),
+            ("masks.7z", "an archive that is not read: unpack it first"),
+            ("masks.zip", "an archive: name it instead of its folder"),
+        ],
+    )
+    def test_files_that_are_no_masks_are_named_where_images_are_too(self, tmp_path, name, said):
+        picture(tmp_path / "in/images/pan_1.png")
+        path = write(tmp_path / "in" / name, "<annotation><object/></annotation>")
+        result = run(tmp_path / "in", tmp_path / "new", "--map", MAP)
+        assert result.exit_code == 1
+        assert f"{path}: {said}" in result.stderr
 
     def test_masks_beside_the_classes_of_a_dataset_are_masks(self, tmp_path):
         picture(tmp_path / "in/pan_1.png")

@@ -1,0 +1,160 @@
+"""Label Studio JSON, https://labelstud.io/guide/task_format: a list of tasks, each an image with annotations of people.
+
+Of several annotations of a task the one that is marked as ground truth counts, else the newest, as Label Studio's
+converter sorts them (SDK 2.1.2). Those that were cancelled (skipped), predictions and drafts are not annotations; one
+that was submitted without a region says that there is nothing. What comes later in a result lies on top. Of several
+labels of a region the first counts, as for the converter.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from cookseg.data.importers.importer import Request
+from cookseg.data.importers.labels import Images, LabelledImage, Labels, read_json, split_in
+from cookseg.data.importers.labelstudio_regions import regions_of, shape_of
+from cookseg.data.standard import Split
+from cookseg.runtime.errors import InputError
+from cookseg.runtime.imaging.frame import Size
+from cookseg.runtime.imaging.images import IMAGE_SUFFIXES, read_image
+from cookseg.runtime.walk import list_files
+
+_UPLOADED = re.compile(r"[0-9a-f]{2,8}-(?=.)")  # what Label Studio puts in front of the names of uploaded files
+_USUAL_KEYS = ("image", "img", "image_url", "url")
+
+
+class LabelStudio:
+    """Label Studio files: one, or all below a folder; names of files and folders tell the splits."""
+
+    name: ClassVar[str] = "labelstudio"
+    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+
+    def claims(self, path: Path) -> bool:
+        """Return whether a file is of this format."""
+        return path.is_file() and path.suffix.lower() in self.suffixes and bool(_tasks(read_json(path)))
+
+    def read(self, request: Request) -> Labels:
+        """Read all tasks of all files."""
+        source = request.source
+        paths = [source] if source.is_file() else list_files(source, self.suffixes)
+        found, several = Labels(), _Counts()
+        for path in paths:
+            tasks = _tasks(read_json(path))
+            if not tasks:
+                if source.is_file():
+                    raise InputError(f"{path}: not a Label Studio file: it lacks tasks with data and annotations")
+                found.notes.append(f"{path}: not a Label Studio file, left out")
+                continue
+            told = None if source.is_file() else split_in(path.stem) or split_in(path.parent.name)
+            images = Images([request.images] if request.images else [path.parent / "images", path.parent])
+            for number, task in enumerate(tasks, 1):
+                where = f"{path}: task {task.get('id', number) if isinstance(task, dict) else number}"
+                try:
+                    found.images.append(_labelled_image(task, images, told or request.split, where, several))
+                except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
+                    found.failures.append(f"{where}: {error if isinstance(error, InputError) else repr(error)}")
+        if not paths:
+            raise InputError(f"{source}: no JSON file here")
+        found.notes += several.notes()
+        return found
+
+
+@dataclass
+class _Counts:
+    """Counts of what had to be chosen between."""
+
+    tasks: int = 0
+    regions: int = 0
+
+    def notes(self) -> Iterator[str]:
+        if self.tasks:
+            yield f"{self.tasks} tasks have several annotations: of each the ground truth, else the newest was taken"
+        if self.regions:
+            yield f"{self.regions} regions have several labels: the first of each was taken"
+
+
+def _tasks(value: Any) -> list[Any]:
+    """Return the tasks of a file, or nothing if it is of another format."""
+    tasks = value if isinstance(value, list) else [value]
+    first = tasks[0] if tasks and isinstance(tasks[0], dict) else {}
+    known = isinstance(first.get("data"), dict) and any(isinstance(first.get(key), list) for key in _LISTS)
+    return tasks if known else []
+
+
+_LISTS = ("annotations", "completions", "predictions")  # completions: until version 1.0
+
+
+def _labelled_image(task: dict[str, Any], images: Images, split: Split, where: str, several: _Counts) -> LabelledImage:
+    done = [a for a in task.get("annotations", task.get("completions")) or [] if not _is_cancelled(a)]
+    several.tasks += len(done) > 1
+    chosen: dict[str, Any] = max(reversed(done), key=_weight, default={})
+    regions = regions_of(chosen.get("result") or [])
+    name = _image_name(task["data"], {str(entry.get("to_name")) for region in regions for entry in region.entries})
+    file, stem = _find(images, name)
+    if not done:
+        return LabelledImage(split, stem, file, annotated=False)
+    where = f"{where}: {PurePosixPath(name).name}"
+    several.regions += sum(len(region.labels) > 1 for region in regions)
+    sizes = [_size(entry) for region in regions for entry in region.entries if "original_height" in entry]
+    size = next(iter(sizes), None)
+    if size is None and regions:
+        height, width = read_image(file).shape[:2]
+        size = height, width
+    shapes = tuple(shape_of(region, size, f"{where}: region {n}") for n, region in enumerate(regions, 1) if size)
+    return LabelledImage(split, stem, file, shapes, size)
+
+
+def _is_cancelled(annotation: dict[str, Any]) -> bool:
+    return bool(annotation.get("was_cancelled") or annotation.get("skipped"))
+
+
+def _weight(annotation: dict[str, Any]) -> tuple[bool, str]:
+    """Return what the annotation to take has most of."""
+    return bool(annotation.get("ground_truth")), str(annotation.get("created_at") or "")
+
+
+def _size(entry: dict[str, Any]) -> Size:
+    return int(entry["original_height"]), int(entry["original_width"])
+
+
+def _image_name(data: dict[str, Any], drawn_on: set[str]) -> str:
+    """Return the path of a task's image, from what may be a URL, a path of an upload or of a local file.
+
+    Args:
+        data: The task's data.
+        drawn_on: Names of the tags that show what was drawn on, often those of the data.
+    """
+    if len(drawn_on) > 1:
+        raise InputError(f"has regions on several images: {', '.join(sorted(drawn_on))}")
+    named = {key: path for key, value in data.items() if isinstance(value, str) and (path := _path_of(value))}
+    usual = [key for key in (*drawn_on, *_USUAL_KEYS) if key in named]
+    if len(named) == 1 or usual:
+        return named[usual[0] if usual else next(iter(named))]
+    raise InputError(f"holds {len(named)} images: {', '.join(named) or 'no image that has a file name'}")
+
+
+def _path_of(value: str) -> str:
+    """Return the path in a reference to an image, or nothing if it is none."""
+    value = value.replace("\\", "/")
+    url = urlsplit(value)
+    local = parse_qs(url.query).get("d")  # /data/local-files/?d=folder/pan_1.jpg
+    is_url = url.scheme or url.query or value.startswith("/data/")
+    path = local[0] if local else unquote(url.path) if is_url else value
+    return path if PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES else ""
+
+
+def _find(images: Images, path: str) -> tuple[Path, str]:
+    """Return an image's file and name: of an upload too if it has its own name again."""
+    if "/upload/" not in f"/{path}":
+        return images.find(path)
+    name = PurePosixPath(path).name  # the folder is a project's number
+    try:
+        return images.find(name)
+    except InputError:
+        own = _UPLOADED.sub("", name, count=1)
+        if own == name:
+            raise
+        return images.find(own)
