@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 
 from cookseg.data.importers.labels import LabelledImage, Labels
-from cookseg.data.standard import with_ignore_color
+from cookseg.data.standard import BACKGROUNDS, with_ignore_color
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.images import read_mask_image
 from cookseg.runtime.model.contract import IGNORE, ClassTable
@@ -17,8 +17,6 @@ from cookseg.runtime.stream.parallel import map_on_cores
 
 NOT_DRAWN = -1
 """In place of a class index: shapes of this label are left out."""
-
-_BACKGROUNDS = ("pan+background", "background")
 
 _ByShape = Literal["file", "area"]
 
@@ -117,7 +115,7 @@ def make_rules(
             f"no class is known for these labels: {listed}; put {', '.join(targets)} in place of CLASS:"
             f" `mapping={line!r}`"
         )
-    background = next((name for name in _BACKGROUNDS if name in classes.names), "ignore")
+    background = next((name for name in BACKGROUNDS if name in classes.names), "ignore")
     rest = unlabelled or background
     if rest not in targets or targets[rest] == NOT_DRAWN:
         raise InputError(f"`unlabelled={rest!r}`: expected ignore or one of {', '.join(classes.names)}")
