@@ -21,6 +21,7 @@ from cookseg.runtime.imaging.frame import Size
 
 _LENGTHS = (3, 4, 8, 16)  # bits of a run's length
 _CHANNELS = 4
+_BRUSH, _POLYGON = "brush", "polygon"  # names of the interface's controls
 
 
 class LabelStudio:
@@ -35,17 +36,14 @@ class LabelStudio:
     def write(self, frames: Iterable[ExportedFrame], folder: Path, labels: tuple[Label, ...]) -> None:
         """Write the tasks of each split, and the interface."""
         tasks: dict[Split, list[dict[str, Any]]] = {}
-        kinds: set[str] = set()
         for frame in frames:
             results = [_result(region, frame, number) for number, region in enumerate(frame.regions or (), 1)]
-            kinds.update(result["type"] for result in results)
             annotations = [] if frame.regions is None else [{"result": results}]
             data = {"image": _address(frame.file), "split": frame.split}
             tasks.setdefault(frame.split, []).append({"data": data, "annotations": annotations})
         for split, held in tasks.items():
             (folder / f"{split}.json").write_text(json.dumps(held), "utf-8")
-        interface = _interface(labels, "PolygonLabels" if "polygonlabels" in kinds else "BrushLabels")
-        ET.ElementTree(interface).write(folder / "config.xml", "utf-8")
+        ET.ElementTree(_interface(labels)).write(folder / "config.xml", "utf-8")
 
 
 def _address(image: PurePosixPath) -> str:
@@ -59,7 +57,7 @@ def _result(region: Region, frame: ExportedFrame, number: int) -> dict[str, Any]
     return {
         "id": f"region{number}",
         "type": kind,
-        "from_name": "label",
+        "from_name": _BRUSH if region.outline is None else _POLYGON,
         "to_name": "image",
         "original_width": width,
         "original_height": height,
@@ -92,10 +90,11 @@ def brush(mask: BoolArray) -> list[int]:
     return [*int(text, 2).to_bytes(len(text) // 8, "big")]
 
 
-def _interface(labels: tuple[Label, ...], tag: str) -> ET.Element:
+def _interface(labels: tuple[Label, ...]) -> ET.Element:
     view = ET.Element("View")
     ET.SubElement(view, "Image", name="image", value="$image", zoom="true")
-    choices = ET.SubElement(view, tag, name="label", toName="image")
-    for label in labels:
-        ET.SubElement(choices, "Label", value=label.name, background=label.hexadecimal)
+    for tag, name in (("BrushLabels", _BRUSH), ("PolygonLabels", _POLYGON)):
+        choices = ET.SubElement(view, tag, name=name, toName="image")
+        for label in labels:
+            ET.SubElement(choices, "Label", value=label.name, background=label.hexadecimal)
     return view
