@@ -19,6 +19,7 @@ FloatArray = npt.NDArray[np.float64]
 _IntArray = npt.NDArray[np.int64]
 
 _INSIDE = 0.25  # pixels between an outline and the edge of the pixels it runs along
+_BEND = 0.809  # of a way: over a corner, its middle would be right on it, and Ultralytics puts points into middles
 _TL, _TR, _BR, _BL = range(4)  # corners of a pixel
 _ASIDE = {_TL: (-1, -1), _TR: (-1, 1), _BR: (1, 1), _BL: (1, -1)}  # rows and columns to the pixel beyond a corner
 
@@ -157,10 +158,12 @@ class _Joints:
                 then = point
             after[start] = then
         for one, other in self._ways:
-            back_at_one, at_other = len(points), len(points) + 1
-            points.extend([points[one], points[other]])
-            after.extend([after[one], after[other]])
-            after[one], after[other] = at_other, back_at_one
+            (x, y), (u, v) = points[one], points[other]
+            bend = (x + _BEND * (u - x), y + _BEND * (v - y))
+            there, at_other, back, at_one = range(len(points), len(points) + 4)
+            points.extend([bend, (u, v), bend, (x, y)])
+            after.extend([at_other, after[other], at_one, after[one]])
+            after[one], after[other] = there, back
 
     def _root(self, ring: int) -> int:
         while self._group[ring] != ring:

@@ -52,4 +52,4 @@ def _line(region: Region, number: int, size: Size) -> str:
     if region.outline is None:
         raise ValueError("a YOLO file holds outlines only")
     shares = region.outline / np.array(size[::-1])
-    return f"{number} {' '.join(f'{share:.6f}' for share in shares.ravel())}\n"
+    return f"{number} {' '.join(f'{share:.8f}' for share in shares.ravel())}\n"
