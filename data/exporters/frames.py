@@ -66,11 +66,9 @@ def list_sources(root: Path, layout: Layout) -> tuple[list[Source], list[str]]:
     failures: list[str] = []
     for split, folder in places or [("train", root)]:
         if split not in LABELLED and not (folder / layout.masks).is_dir():
-            base = folder / layout.images
-            images = list_images(base)
-            sources += [
-                Source(split, image.relative_to(base).with_suffix("").as_posix(), image, None) for image in images
-            ]
+            found, clashes = _unlabelled(split, list_images(folder / layout.images), folder / layout.images)
+            sources += found
+            failures += clashes
             continue
         listing = list_split(folder.parent, folder.name, layout)
         sources += [Source(split, pair.name, pair.image, pair.mask) for pair in listing.pairs]
@@ -79,14 +77,22 @@ def list_sources(root: Path, layout: Layout) -> tuple[list[Source], list[str]]:
         if split in LABELLED:
             failures += [f"{image}: has no mask of its name" for image in listing.images_alone]
         else:
-            base = folder / layout.images
-            sources += [
-                Source(split, image.relative_to(base).with_suffix("").as_posix(), image, None)
-                for image in listing.images_alone
-            ]
+            sources += _unlabelled(split, listing.images_alone, folder / layout.images)[0]
     if not sources:
         raise DatasetError(f"{root}: no frames to export{''.join(f'; {line}' for line in failures[:1])}")
     return sources, failures
+
+
+def _unlabelled(split: Split, images: list[Path], base: Path) -> tuple[list[Source], list[str]]:
+    """Return images without masks as frames, and a line for each whose name another one has."""
+    found: dict[str, Source] = {}
+    clashes = []
+    for image in images:
+        name = image.relative_to(base).with_suffix("").as_posix()
+        first = found.setdefault(name, Source(split, name, image, None)).image
+        if first != image:
+            clashes.append(f"{first} and {image} have the same stem: rename or remove one")
+    return [*found.values()], clashes
 
 
 def labels_of(classes: ClassTable, background: bool) -> tuple[Label, ...]:

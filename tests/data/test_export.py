@@ -247,6 +247,14 @@ class TestWhatIsSaid:
             assert name in result.stderr
         assert sorted(path.name for path in (tmp_path / "out/train").iterdir()) == ["c.json", "c.png"]
 
+    def test_images_of_one_stem_do_not_overwrite_each_other(self, tmp_path):
+        for name in ("a.bmp", "a.png", "b.png"):
+            add(tmp_path / "set", "test", name)
+        result = run(tmp_path / "set", tmp_path / "out", "--format", "labelme")
+        assert result.exit_code == 5
+        assert "a.bmp and" in result.stderr
+        assert sorted(path.name for path in (tmp_path / "out/test").iterdir()) == ["a.png", "b.png"]
+
     def test_where_nothing_can_be_exported_nothing_is_written(self, tmp_path):
         add(tmp_path / "set", "train", "a.png", np.full((8, 9), FOOD, np.uint8))
         Image.new("RGB", (8, 9), (0, 0, 255)).save(tmp_path / "set/train/masks/a.png")
