@@ -1,4 +1,4 @@
-"""Datasets: made, imported, split, and checked before anything is trained on them.
+"""Datasets: made, imported, exported, split, and checked before anything is trained on them.
 
 >>> import tempfile
 >>> from cookseg.data import Plan, diagnose, render_set, split, survey
@@ -11,9 +11,9 @@
 []
 >>> folder.cleanup()
 
-`import_labels` makes a dataset of what a labelling tool wrote, `render_set` and `render_clip` synthetic ones, `fix` a
-copy without the faults that need no person; `require_sound` raises where a training run would break. `Layout` says how
-a dataset lies on disk.
+`import_labels` makes a dataset of what a labelling tool wrote, `export_labels` is the way back; `render_set` and
+`render_clip` make synthetic ones, `fix` a copy without the faults that need no person. `require_sound` raises where a
+training run would break. `Layout` says how a dataset lies on disk.
 """
 
 import importlib
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cookseg.data.doctor.fix import fix
     from cookseg.data.doctor.report import Report, diagnose, require_sound
     from cookseg.data.doctor.survey import Survey, survey
+    from cookseg.data.exporting import export_labels
     from cookseg.data.importing import import_labels
     from cookseg.data.split_result import SplitResult
     from cookseg.data.splitting import split
@@ -38,6 +39,7 @@ _HOMES = {
     "SplitResult": "cookseg.data.split_result",
     "Survey": "cookseg.data.doctor.survey",
     "diagnose": "cookseg.data.doctor.report",
+    "export_labels": "cookseg.data.exporting",
     "fix": "cookseg.data.doctor.fix",
     "import_labels": "cookseg.data.importing",
     "render_clip": "cookseg.data.synthetic.sets",
@@ -55,6 +57,7 @@ __all__ = [
     "SplitResult",
     "Survey",
     "diagnose",
+    "export_labels",
     "fix",
     "import_labels",
     "render_clip",

@@ -1,4 +1,4 @@
-"""`cook-data`: render, import, split and check datasets."""
+"""`cook-data`: render, import, export, split and check datasets."""
 
 import contextlib
 import re
@@ -16,6 +16,8 @@ from cookseg.data.doctor.fix import fix as fix_set
 from cookseg.data.doctor.report import diagnose, summary
 from cookseg.data.doctor.sheet import require_sheet_suffix, write_sheet
 from cookseg.data.doctor.survey import survey
+from cookseg.data.exporters.registry import EXPORTERS
+from cookseg.data.exporting import export_labels
 from cookseg.data.importers.registry import IMPORTERS
 from cookseg.data.importing import import_labels
 from cookseg.data.sessions import DEFAULT_PATTERN, compile_pattern
@@ -34,7 +36,7 @@ from cookseg.runtime.terminal.bars import bar
 @click.group(cls=console.Group, epilog="Example: cook-data synth data/sets/demo && cook-data doctor data/sets/demo")
 @params.version_option
 def main() -> None:
-    """Render, import, split and check datasets."""
+    """Render, import, export, split and check datasets."""
 
 
 def _usable(check: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
@@ -287,6 +289,30 @@ def import_set(
         said.append(f"{len(result.undrawn)} labelled shapes were not drawn:\n{listed(result.undrawn)}")
     if said:
         raise PartialFailureError("\n".join(said))
+
+
+@main.command(epilog="Example: cook-data export data/sets/mine data/sets/mine-cvat --format cvat")
+@click.argument("data", type=params.folder_argument)
+@click.argument("out", type=params.folder_path)
+@click.option("--format", "kind", type=click.Choice([*EXPORTERS]), required=True, help="Labelling tool to write for.")
+@click.option(
+    "--shapes",
+    type=click.Choice(["rle", "polygons"]),
+    help="rle is a mask of each class, polygons an outline of each part.  [default: rle, where the format has it]",
+)
+@click.option("--background", is_flag=True, help="Export the background class too, not as what has no shape.")
+@params.layout_options
+@params.json_option
+def export(data: Path, out: Path, as_json: bool, **options: Any) -> None:
+    """Write DATA as a labelling tool reads it.
+
+    OUT is a new folder, with a copy of the images. Classes keep their names; pixels to ignore become the label
+    `ignore`. Frames that cannot be read are left out and named (exit 5).
+    """
+    result = export_labels(data, out, **options, progress=bar)
+    console.emit(as_json, result)
+    if result.failures:
+        raise PartialFailureError(f"{len(result.failures)} could not be exported:\n{listed(result.failures)}")
 
 
 @contextlib.contextmanager

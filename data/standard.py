@@ -31,6 +31,9 @@ SPLITS: tuple[Split, ...] = (*LABELLED, "test")
 
 STANDARD = Layout()
 
+BACKGROUNDS = ("pan+background", "background")
+"""Names of a class that pixels without a shape belong to, in the files of labelling tools."""
+
 
 def require_new_set(out: Path, root: Path) -> None:
     """Refuse a folder for a dataset made from another one that holds something, or lies inside that.

@@ -114,7 +114,7 @@ def outputs(command):
     """Return the paths that a command makes."""
     found = re.findall(r"(?:-o|--fix|--sheet|--plot|--csv|--find-lr|-out) (\S+)", command)
     words = shlex.split(command)
-    if words[0] == "cook-data" and words[1] in {"synth", "import", "split"}:
+    if words[0] == "cook-data" and words[1] in {"synth", "import", "export", "split"}:
         found.append(words[2 if words[1] == "synth" else 3])
     return found
 

@@ -94,6 +94,7 @@ def _labelled_image(task: dict[str, Any], images: Images, split: Split, where: s
     regions = regions_of(chosen.get("result") or [])
     name = _image_name(task["data"], {str(entry.get("to_name")) for region in regions for entry in region.entries})
     file, stem = _find(images, name)
+    stem = stem.removeprefix("images/").removeprefix(f"{split}/")
     if not done:
         return LabelledImage(split, stem, file, annotated=False)
     where = f"{where}: {PurePosixPath(name).name}"

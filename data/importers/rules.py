@@ -10,7 +10,7 @@ import numpy as np
 
 from cookseg.data.importers.labels import LabelledImage, Labels
 from cookseg.data.importers.mapping import LabelMapping
-from cookseg.data.standard import with_ignore_color
+from cookseg.data.standard import BACKGROUNDS, with_ignore_color
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.images import read_mask_image
 from cookseg.runtime.model.contract import IGNORE, ClassTable
@@ -18,8 +18,6 @@ from cookseg.runtime.stream.parallel import map_on_cores
 
 NOT_DRAWN = -1
 """In place of a class index: shapes of this label are left out."""
-
-_BACKGROUNDS = ("pan+background", "background")
 
 _ByShape = Literal["file", "area"]
 
@@ -94,7 +92,7 @@ def make_rules(
         listed = ", ".join(f"{label} ({labels[label]})" if labels[label] else label for label in missing)
         remedy = mapping.completed(missing, targets)
         raise InputError(f"no class is known for these labels: {listed}; {remedy}")
-    background = next((name for name in _BACKGROUNDS if name in classes.names), "ignore")
+    background = next((name for name in BACKGROUNDS if name in classes.names), "ignore")
     rest = unlabelled or background
     if rest not in targets or targets[rest] == NOT_DRAWN:
         raise InputError(f"`unlabelled={rest!r}`: expected ignore or one of {', '.join(classes.names)}")

@@ -11,7 +11,7 @@ from PIL import Image
 from planted import Frame, cook_data, no_mask, other_size, small_mask
 
 import cookseg.data
-from cookseg.data import Plan, diagnose, fix, import_labels, render_set, require_sound, split, survey
+from cookseg.data import Plan, diagnose, export_labels, fix, import_labels, render_set, require_sound, split, survey
 from cookseg.data.doctor import checks, report
 from cookseg.data.doctor.check import Check, Row
 from cookseg.data.importers import registry
@@ -25,12 +25,13 @@ from cookseg.runtime.scoring.dataset import Layout
 SILENT = """
 import sys
 sys.modules["click"] = None  # importing it is an ImportError from here on
-from cookseg.data import diagnose, fix, import_labels, render_set, split, survey
+from cookseg.data import diagnose, export_labels, fix, import_labels, render_set, split, survey
 root, out, labels = sys.argv[1:]
 assert split(root, out, val=0.3).splits["val"].frames
 found = survey(root)
 assert not diagnose(found).findings
 fix(found, f"{out}-fixed")
+assert export_labels(root, f"{out}-exported", kind="yolo").frames
 import_labels(labels, f"{out}-imported", mapping={"egg": "food", "ladle": "stirrer", "bowl": "food"})
 assert "click" in sys.modules and sys.modules["click"] is None
 """
@@ -70,6 +71,7 @@ def test_no_module_but_the_command_knows_the_terminal():
         (survey, "layuot", "layout"),
         (split, "vals", "val"),
         (import_labels, "map", "mapping"),
+        (export_labels, "kinds", "kind"),
         (render_set, "plans", "plan"),
         (require_sound, "layuot", "layout"),
     ],
