@@ -10,6 +10,7 @@ from cookseg.runtime.model.contract import Preprocessing
 from cookseg.training.augment import AugmentConfig
 from cookseg.training.fields import fit_types, require_range
 from cookseg.training.models import PRESETS
+from cookseg.training.unlabelled import UnlabelledConfig
 
 Precision = Literal["auto", "float32"]
 HEAD_OUTPUTS = ("classes", "scores", "confidence", "logits")
@@ -24,7 +25,8 @@ STARTER_NAME = "starter"
 class TrainConfig:
     """How to train.
 
-    A TOML file of a configuration has the same names, and a table for each of `preprocessing` and `augment`.
+    A TOML file of a configuration has the same names, and a table for each of `preprocessing`, `augment` and
+    `unlabelled`.
 
     Attributes:
         model: A name of `cookseg.training.models.PRESETS`; ``auto`` is the model of `init`, or ``edge``.
@@ -47,6 +49,7 @@ class TrainConfig:
         preprocessing: Size and resize rule of the network's input.
         crop: Height and width of the random windows that a step sees of the frames; None for whole frames.
         augment: Ranges of the augmentation.
+        unlabelled: Frames without masks, and how they are used.
     """
 
     model: str = AUTO
@@ -66,6 +69,7 @@ class TrainConfig:
     crop: tuple[int, int] | None = None
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    unlabelled: UnlabelledConfig = field(default_factory=UnlabelledConfig)
 
     def __post_init__(self) -> None:
         fit_types(self)
