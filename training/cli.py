@@ -22,6 +22,7 @@ from cookseg.runtime.terminal import bars, console, params
 from cookseg.training import STARTER, config_file, fields
 from cookseg.training.config import AUTO, STARTER_NAME, Precision, TrainConfig
 from cookseg.training.models import PRESETS
+from cookseg.training.unlabelled import ADAPTATION_LR
 
 if TYPE_CHECKING:
     from cookseg.training.trainer import Trainer
@@ -86,7 +87,7 @@ def _short(name: str, text: str, kind: Any = None, default: Any = None, **option
 @_short("resize", "How a frame comes to that size.", click.Choice(get_args(ResizeRule)))
 @_short("epochs", "Rounds over the set.  [default: about 40,000 frames' worth]", int)
 @_short("batch", "Frames in a step, of all processes together.")
-@_short("lr", "Peak learning rate.")
+@_short("lr", f"Peak learning rate; without DATA {ADAPTATION_LR:g}.")
 @_short(
     "val_every",
     "Epochs between validations, for a set whose validation takes long; a run has 100 at most.",
@@ -185,7 +186,7 @@ def main(
     changes = changes_of(ctx)
     if not (data or resume or (changes.get("unlabelled.source") and not plot)):
         raise click.UsageError("Missing argument 'DATA'; without labels, give --init starter --unlabelled FOLDER.", ctx)
-    config = _configuration(ctx, changes)
+    config = _configuration(ctx, changes if data else {"lr": ADAPTATION_LR} | changes)
     common: dict[str, Any] = {"device": device, "workers": workers, "check": not no_check, "layout": layout}
     require_packages("train", "torch", "matplotlib", "tensorboard", "tomli_w")
     source: Path | Survey | None = data  # of several processes, the first one's is checked and decoded here

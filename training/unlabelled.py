@@ -30,6 +30,8 @@ from cookseg.training.fields import fit_types, require_range
 _log = logging.getLogger(__name__)
 
 CLIP_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
+ADAPTATION_LR = 5e-4
+"""Peak learning rate to adapt trained weights with, where no label is there to hold them."""
 _WORTH_SEEKING = 100  # frames to pass over: seeking decodes from the key frame before
 
 
@@ -174,7 +176,7 @@ def read_unlabelled(
                 count += 1
     if clips:
         digest.update(str(clip_frames).encode())
-        _log.info("%d frames of %d clips, spread evenly over each", count - len(files) + len(clips), len(clips))
+        _log.info("%d frames taken of clips (%d), spread evenly over each", count - len(files) + len(clips), len(clips))
     samples = [kept.get(number, 0) for number in range(count)]
     return Unlabelled(source, samples, len(files) - len(clips), len(clips), digest.hexdigest())
 

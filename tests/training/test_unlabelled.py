@@ -38,7 +38,7 @@ def test_images_and_frames_of_clips_are_read_at_the_networks_size(folder, caplog
     found = read_unlabelled(folder, SPEC, 5)
     assert (len(found.samples), found.images, found.clips) == (8, 3, 1)
     assert all(sample.frame.shape == (32, 32, 3) and not sample.truth.any() for sample in found.samples)
-    assert "5 frames of 1 clips, spread evenly over each" in caplog.text
+    assert "5 frames taken of clips (1), spread evenly over each" in caplog.text
     assert found.facts() == {
         "name": folder.name,
         "frames": 8,
