@@ -57,8 +57,10 @@ class Trained:
     alone: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the paths and all scores as JSON values."""
-        return {"run": str(self.run.path), "best": str(self.run.best), **Scores(self.matrix, self.classes).to_dict()}
+        """Return the paths and all scores as JSON values; with ``rendered`` where they are of rendered scenes."""
+        rendered = {"rendered": True} if self.alone else {}
+        scores = Scores(self.matrix, self.classes).to_dict()
+        return {"run": str(self.run.path), "best": str(self.run.best), **rendered, **scores}
 
     def tables(self) -> Iterable[Table]:
         """Return the scores, and where to look next."""
