@@ -58,7 +58,7 @@ def render_scenes(run: Run, spec: Preprocessing, *, progress: Progress = silent)
 
 
 def configured(config: TrainConfig, weights: Path | None) -> TrainConfig:
-    """Return the configuration of a run without labels, with the epochs chosen; ``weights`` is the checkpoint to adapt.
+    """Return the configuration of a run without labels, complete; ``weights`` is the checkpoint to adapt.
 
     Raises:
         InputError: There is none, it is of other classes than the rendered scenes, or there are no unlabelled frames.
@@ -77,7 +77,8 @@ def configured(config: TrainConfig, weights: Path | None) -> TrainConfig:
             f"{weights}: its classes are {', '.join(classes.names)}: only {', '.join(COOKING.names)} can be rendered,"
             " so for others give a dataset with a few labelled frames"
         )
-    return config if config.epochs else replace(config, epochs=max(1, STEPS * config.batch // TRAIN))
+    epochs = config.epochs or max(1, STEPS * config.batch // TRAIN)
+    return replace(config, epochs=epochs, unlabelled=replace(config.unlabelled, rampup=0))
 
 
 def area_columns(names: Sequence[str], pixels: npt.NDArray[np.int64]) -> Row:

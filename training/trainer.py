@@ -182,7 +182,7 @@ class Trainer:
             loss = loss + divergence(logits, target)
         if views:
             extra = self.loss(others, labels)
-            loss = loss + self.config.unlabelled.weight * extra
+            loss = loss + self.config.unlabelled.weight_at(self.progress.step / self.steps) * extra
             self.progress.unlabelled.append((float(extra.detach()), confident_share(labels, views.origin)))
         self.scaler.scale(loss).backward()
         for optimizer in self.optimizers:

@@ -5,6 +5,7 @@ They are images and clips of the camera that the model is for, without masks. `s
 
 import hashlib
 import logging
+import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class UnlabelledConfig:
             files.
         ratio: Unlabelled frames in a step for each labelled one.
         weight: Weight of their loss beside the labelled frames'.
+        rampup: Fraction of the steps over which the weight rises to that, as the average of the weights learns from the
+            labelled frames; 0 for the whole weight from the first step, as where there are none.
         confidence: Probability from which a predicted class is learned; the other pixels count as without truth.
         cutmix: Probability that a part of an unlabelled frame is replaced by that of another one.
         clip_frames: Most frames to take of a clip; they are spread evenly over it.
@@ -55,6 +58,7 @@ class UnlabelledConfig:
     source: str = ""
     ratio: float = 1.0
     weight: float = 1.0
+    rampup: float = 0.5
     confidence: float = 0.9
     cutmix: float = 0.5
     clip_frames: int = 200
@@ -62,11 +66,16 @@ class UnlabelledConfig:
 
     def __post_init__(self) -> None:
         fit_types(self, "unlabelled.")
-        require_range(self, ["confidence", "cutmix"], 0, 1, "unlabelled.")
+        require_range(self, ["rampup", "confidence", "cutmix"], 0, 1, "unlabelled.")
         require_range(self, ["weight"], 0, float("inf"), "unlabelled.")
         require_range(self, ["clip_frames"], 1, float("inf"), "unlabelled.")
         if not 0 < self.ratio < float("inf"):
             raise InputError(f"`unlabelled.ratio={self.ratio}`: it must be a positive number")
+
+    def weight_at(self, done: float) -> float:
+        """Return the weight when a fraction of the steps is done (the ramp of Laine and Aila, arXiv:1610.02242)."""
+        missing = max(0.0, 1 - done / self.rampup) if self.rampup else 0.0
+        return self.weight * math.exp(-5 * missing**2)
 
     def per_step(self, batch: int) -> int:
         """Return how many unlabelled frames a step of so many labelled ones has."""

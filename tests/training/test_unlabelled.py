@@ -118,5 +118,11 @@ def test_values_that_cannot_be_are_refused(values, words):
         UnlabelledConfig(**values)
 
 
+def test_the_weight_rises_over_the_first_steps():
+    config = UnlabelledConfig(weight=2, rampup=0.5)
+    assert [round(config.weight_at(done), 3) for done in (0, 0.25, 0.5, 1)] == [0.013, 0.573, 2, 2]
+    assert UnlabelledConfig(rampup=0).weight_at(0) == 1
+
+
 def test_a_step_has_unlabelled_frames_by_ratio():
     assert [UnlabelledConfig(ratio=ratio).per_step(8) for ratio in (1, 2, 0.5, 0.01)] == [8, 16, 4, 1]
