@@ -21,7 +21,7 @@ from cookseg.training import checkpoint, distributed
 from cookseg.training.config import TrainConfig
 
 TRAIN, VAL, SEED = 96, 32, 220_117
-STEPS = 240
+STEPS = 120
 """Of a run of which nobody said how long: what a network predicts wrongly it confirms, the longer the more."""
 MOST_LOST = 0.03
 """Of the held-out scenes' mean IoU at the start: weights that lose more are not kept."""
