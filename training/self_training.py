@@ -6,13 +6,14 @@ another frame laid over it (FixMatch, arXiv:2001.07685; CutMix, arXiv:1905.04899
 arXiv:2208.09910). Every pixel stays where it is or is known to be another frame's, so predictions are never warped.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from cookseg.runtime.model.contract import IGNORE
@@ -102,6 +103,24 @@ def box(size: tuple[int, ...], rng: np.random.Generator) -> tuple[slice, slice]:
     starts = [int(rng.integers(whole - extent + 1)) for whole, extent in zip(size, extents, strict=True)]
     rows, columns = (slice(start, start + extent) for start, extent in zip(starts, extents, strict=True))
     return rows, columns
+
+
+@contextlib.contextmanager
+def statistics_kept(network: nn.Module) -> Iterator[None]:
+    """Let the batch norms of a network use the statistics of a batch, as in training, without keeping them.
+
+    Strong views are not what a camera gives. With labelled frames of the camera at hand, norms that took both kinds
+    together forgot the food.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 @torch.no_grad()

@@ -37,7 +37,7 @@ from cookseg.training.models.network import InferenceHead, Network
 from cookseg.training.optimizer import moving_average, optimizers
 from cookseg.training.quantization import simulate_int8
 from cookseg.training.samples import Batches, TrainingSet, class_shares, loader, workers_needed
-from cookseg.training.self_training import UnlabelledSet, Views, confident_share, pseudo_labels
+from cookseg.training.self_training import UnlabelledSet, Views, confident_share, pseudo_labels, statistics_kept
 from cookseg.training.state import State
 from cookseg.training.throughput import Throughput
 
@@ -173,10 +173,14 @@ class Trainer:
                 views = Views(*(x.to(self.device, non_blocking=True) for x in views))
                 predict = self.teacher or cast(Network, self.averaged.module.eval()).coarse_logits
                 labels = pseudo_labels(predict, views, self.config)
-                frames = torch.cat([frames, views.strong])
-            logits = self.parallel(frames).float()
-        if views:
-            logits, others = logits.split([len(truth), len(labels)])
+            if views and self.unlabelled and self.unlabelled.alone:
+                both = self.parallel(torch.cat([frames, views.strong])).float()
+                logits, others = both.split([len(frames), len(views.strong)])
+            else:
+                logits = self.parallel(frames).float()
+            if views and self.unlabelled and not self.unlabelled.alone:
+                with statistics_kept(self.network):
+                    others = self.parallel(views.strong).float()
         loss = self.loss(logits, truth)
         if target is not None:
             loss = loss + divergence(logits, target)

@@ -182,6 +182,20 @@ class TestRuns:
         assert losses[3] == pytest.approx(losses[0] + 3 * extra)
         assert 0 < share <= 1
 
+    def test_strong_views_leave_the_statistics_of_labelled_frames_alone(self):
+        """Where rendered scenes stand in for these, the statistics are to come from the camera's frames too."""
+        means = {}
+        for kind in ("beside", "alone", "none"):
+            trainer = self.trainer()
+            assert trainer.unlabelled
+            trainer.unlabelled.alone = kind == "alone"
+            (batch, views) = next(zip(trainer.batches(range(1), 0), trainer.views(range(1), 0), strict=True))
+            trainer.step(*batch, 1e-3, None if kind == "none" else views)
+            means[kind] = [norm for name, norm in trainer.network.named_buffers() if name.endswith("running_mean")]
+        assert all(map(torch.equal, means["beside"], means["none"]))
+        assert not any(map(torch.equal, means["alone"], means["none"]))
+        assert all(norm.momentum for norm in trainer.network.modules() if hasattr(norm, "momentum"))
+
     def test_a_given_teacher_predicts_in_place_of_the_average(self):
         contract = Contract(COOKING, SPEC)
         torch.manual_seed(3)
