@@ -25,12 +25,14 @@ class Record:
         layout: How the dataset is laid out.
         config: The training configuration, nested as `cookseg.training.TrainConfig` is.
         parameters: Number of weights; None if a run of an older cookseg does not say.
+        unlabelled: Folder of the unlabelled frames, or None.
     """
 
     data: Path
     layout: Layout
     config: Mapping[str, Any]
     parameters: int | None = None
+    unlabelled: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ class Run:
         try:
             value = json.loads(self.record.read_text("utf-8"))
             layout = Layout(**value.get("layout", {}))
-            return Record(Path(value["data"]), layout, dict(value["config"]), value.get("parameters"))
+            unlabelled = Path(value["unlabelled"]) if value.get("unlabelled") else None
+            return Record(Path(value["data"]), layout, dict(value["config"]), value.get("parameters"), unlabelled)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{self.record} is missing or damaged: it says which dataset the run was trained on"
@@ -106,6 +109,7 @@ class Run:
             InputError: The file cannot be written.
         """
         value = {**asdict(record), "data": str(record.data.resolve())}
+        value["unlabelled"] = str(record.unlabelled.resolve()) if record.unlabelled else None
         write_atomically(self.record, json.dumps(value, indent=2).encode())
 
     def read_history(self) -> list[Row]:
@@ -138,7 +142,13 @@ class Run:
 
 
 def best_row(history: Sequence[Row]) -> Row:
-    """Return the first row with the highest validation mIoU; `Run.best` has its weights unless the last were kept."""
+    """Return the row whose weights `Run.best` has.
+
+    It is the first with the highest validation mIoU, unless the last weights were kept; in a run without labels it is
+    the last whose weights were ``kept``.
+    """
+    if kept := [row for row in history if row.get("kept")]:
+        return kept[-1]
     return max(history, key=lambda row: row["val_miou"] or 0.0)
 
 

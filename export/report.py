@@ -144,7 +144,11 @@ class Report:
             ("size", f"{self._file_size / 1e6:.2f} MB"),
         ]
         yield Table(rows=rows)
-        topics = [(topic, known[topic]) for topic in ("data", "training", "export", "versions") if topic in known]
+        topics = [
+            (topic, known[topic])
+            for topic in ("data", "unlabelled", "training", "export", "versions")
+            if topic in known
+        ]
         yield Table(
             title="Data and training",
             rows=[(topic, ", ".join(f"{k} {_fact(v)}" for k, v in facts.items())) for topic, facts in topics],

@@ -178,6 +178,9 @@ def everything(scenes, trained, model, tmp_path_factory):
     shutil.copy(model, home / "installed/previous.onnx")
     for name in ("photo.jpg", "frame.jpg"):
         shutil.copy(next((sets / "mine/test/images").iterdir()), home / name)
+    (home / "camera").mkdir()
+    for image in (sets / "mine/test/images").iterdir():  # mirrored, or they were frames that have labels
+        cv2.imwrite(str(home / "camera" / image.name), read_image(image)[:, ::-1, ::-1])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         for start in ("cook-data import", "cook-data split"):
@@ -196,7 +199,7 @@ def work(tmp_path, monkeypatch):
 
 def lay_out(everything, work, text):
     """Copy to a folder what a command or a program names."""
-    pieces = [Path("installed"), *(path.relative_to(everything) for path in everything.glob("*.*"))]
+    pieces = [Path("installed"), Path("camera"), *(path.relative_to(everything) for path in everything.glob("*.*"))]
     pieces += [
         path.relative_to(everything)
         for pattern in ("data/sets/*", "runs/*", "labels/*")

@@ -84,13 +84,14 @@ def augment(
         The changed frame and class map, of the window's size.
     """
     height, width = window or sample[1].shape
-    frame, truth = _move(sample, (height, width), config, rng)
+    frame, truth = move(sample, (height, width), config, rng)
     if rng.random() < config.paste:
-        frame, truth = _paste((frame, truth), _move(donor, (height, width), config, rng), rng)
-    return _degrade(_veil(_relight(frame, config, rng), config, rng), config, rng), truth
+        frame, truth = _paste((frame, truth), move(donor, (height, width), config, rng), rng)
+    return disturb(frame, config, rng), truth
 
 
-def _move(sample: Pixels, window: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Pixels:
+def move(sample: Pixels, window: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Pixels:
+    """Rotate, zoom, shift and flip a frame and its class map, and cut out a window of a height and width."""
     frame, truth = sample
     matrix = _affine(frame.shape[0], frame.shape[1], config, rng)
     size = window[::-1]
@@ -100,6 +101,11 @@ def _move(sample: Pixels, window: tuple[int, int], config: AugmentConfig, rng: n
     frame = cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     truth = cv2.warpAffine(truth, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
     return frame, truth
+
+
+def disturb(frame: UInt8Array, config: AugmentConfig, rng: np.random.Generator) -> UInt8Array:
+    """Change the light, the air and the camera's faults of a frame; every pixel stays where it is."""
+    return _degrade(_veil(_relight(frame, config, rng), config, rng), config, rng)
 
 
 def _paste(sample: Pixels, donor: Pixels, rng: np.random.Generator) -> Pixels:

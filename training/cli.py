@@ -22,6 +22,7 @@ from cookseg.runtime.terminal import bars, console, params
 from cookseg.training import STARTER, config_file, fields
 from cookseg.training.config import AUTO, IMAGENET, RANDOM, STARTER_NAME, Keep, Precision, TrainConfig
 from cookseg.training.models import PRESETS
+from cookseg.training.unlabelled import ADAPTATION_LR
 
 if TYPE_CHECKING:
     from cookseg.training.trainer import Trainer
@@ -37,6 +38,7 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "zoom": ("augment.zoom",),
     "paste": ("augment.paste",),
     "encoder_weights": ("encoder.weights",),
+    "unlabelled": ("unlabelled.source",),
 }
 """Fields of `TrainConfig` of the options that have other names than these."""
 _FLAGS = {field: f"--{name.replace('_', '-')}" for name, names in OTHER_NAMES.items() for field in names}
@@ -81,7 +83,7 @@ def _short(name: str, text: str, kind: Any = None, default: Any = None, **option
     epilog="Examples: cook-train data/sets/demo -o runs/demo   |   cook-train data/sets/demo -o runs/demo --resume"
     "   |   torchrun --nproc-per-node 2 -m cookseg.training data/sets/demo -o runs/demo",
 )
-@click.argument("data", type=params.folder_argument)
+@click.argument("data", type=params.folder_argument, required=False)
 @click.option("-o", "--output", "run", type=params.folder_path, help="Folder of the run.  [required]")
 @_short(
     "model",
@@ -99,7 +101,7 @@ def _short(name: str, text: str, kind: Any = None, default: Any = None, **option
 @_short("resize", "How a frame comes to that size.", click.Choice(get_args(ResizeRule)))
 @_short("epochs", "Rounds over the set.  [default: about 40,000 frames' worth]", int)
 @_short("batch", "Frames in a step, of all processes together.")
-@_short("lr", "Peak learning rate.")
+@_short("lr", f"Peak learning rate; without DATA {ADAPTATION_LR:g}.")
 @_short(
     "val_every",
     "Epochs between validations, for a set whose validation takes long; a run has 100 at most.",
@@ -149,6 +151,12 @@ def _short(name: str, text: str, kind: Any = None, default: Any = None, **option
     _EncoderWeights(exists=True, dir_okay=False),
     metavar="FILE",
 )
+@_short(
+    "unlabelled",
+    "Folder of frames or clips without masks, to learn from as well; with --init and no DATA, from these alone.",
+    click.Path(exists=True, path_type=Path),
+    metavar="FOLDER",
+)
 @_short("qat", "Train for int8, where cook-export says that int8 loses too much.", is_flag=True)
 @click.option(
     "--set",
@@ -181,7 +189,7 @@ def _short(name: str, text: str, kind: Any = None, default: Any = None, **option
 def main(
     ctx: click.Context,
     /,
-    data: Path,
+    data: Path | None,
     run: Path | None,
     settings: tuple[str, ...],
     file: Path | None,
@@ -194,17 +202,22 @@ def main(
     as_json: bool,
     **_: Any,
 ) -> None:
-    """Train a U-Net on DATA/train, choose its best weights by DATA/val, and print how well they do there."""
+    """Train a U-Net on DATA/train, choose its best weights by DATA/val, and print how well they do there.
+
+    Without DATA, weights (--init) are adapted to a camera by its unlabelled frames alone.
+    """
     if plot and resume:
         raise click.UsageError("--find-lr is for a run that has not begun: leave out --resume")
     if not (run or plot):
         raise click.UsageError("Missing option '-o' / '--output'.")
     changes = changes_of(ctx)
-    config = _configuration(ctx, changes)
+    if not (data or resume or (changes.get("unlabelled.source") and not plot)):
+        raise click.UsageError("Missing argument 'DATA'; without labels, give --init starter --unlabelled FOLDER.", ctx)
+    config = _configuration(ctx, changes if data else {"lr": ADAPTATION_LR} | changes)
     common: dict[str, Any] = {"device": device, "workers": workers, "check": not no_check, "layout": layout}
     require_packages("train", "torch", "matplotlib", "tensorboard", "tomli_w")
-    source: Path | Survey = data  # of several processes, the first one's is checked and decoded here
-    if not resume and os.environ.get("RANK", "0") == "0":
+    source: Path | Survey | None = data  # of several processes, the first one's is checked and decoded here
+    if data and not resume and os.environ.get("RANK", "0") == "0":
         with imported_meanwhile("cookseg.training.runs", "torch._dynamo"):
             spec = config.preprocessing
             source = survey(data, layout, quick=True, spec=spec, progress=bars.bar)
@@ -213,6 +226,7 @@ def main(
     if plot:
         from cookseg.training import lr_range  # noqa: PLC0415
 
+        assert source
         rates = lr_range.find_learning_rate(source, config, plot=plot, progress=bars.bar, **common)
         if distributed.first_process():
             console.emit(as_json, rates)

@@ -10,6 +10,7 @@ from cookseg.runtime.model.contract import Preprocessing
 from cookseg.training.augment import AugmentConfig
 from cookseg.training.fields import fit_types, require_range
 from cookseg.training.models import PRESETS
+from cookseg.training.unlabelled import UnlabelledConfig
 
 Precision = Literal["auto", "float32"]
 Keep = Literal["best", "last"]
@@ -52,7 +53,8 @@ class EncoderConfig:
 class TrainConfig:
     """How to train.
 
-    A TOML file of a configuration has the same names, and a table for each of `preprocessing`, `augment` and `encoder`.
+    A TOML file of a configuration has the same names, and a table for each of `preprocessing`, `augment`, `encoder` and
+    `unlabelled`.
 
     Attributes:
         model: A name of `cookseg.training.models.PRESETS`; ``auto`` is the model of `init`, or ``edge``.
@@ -78,6 +80,7 @@ class TrainConfig:
         crop: Height and width of the random windows that a step sees of the frames; None for whole frames.
         augment: Ranges of the augmentation.
         encoder: How a pretrained encoder is trained.
+        unlabelled: Frames without masks, and how they are used.
     """
 
     model: str = AUTO
@@ -99,6 +102,7 @@ class TrainConfig:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    unlabelled: UnlabelledConfig = field(default_factory=UnlabelledConfig)
 
     def __post_init__(self) -> None:
         fit_types(self)

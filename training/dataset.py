@@ -10,9 +10,11 @@ from cookseg.data.decoding import DecodedSet, decode
 from cookseg.data.doctor.report import require_sound
 from cookseg.data.doctor.survey import Survey, survey
 from cookseg.runtime.errors import DatasetError
+from cookseg.runtime.imaging.images import UInt8Array
+from cookseg.runtime.imaging.preprocess import fit, read_frame
 from cookseg.runtime.model.contract import ClassTable, Preprocessing
 from cookseg.runtime.progress import Progress, silent
-from cookseg.runtime.scoring.dataset import Layout, Pair, Sample, list_pairs, load_classes, read_pair
+from cookseg.runtime.scoring.dataset import Layout, Pair, Sample, list_pairs, list_split, load_classes, read_pair
 from cookseg.training import distributed
 from cookseg.training.config import TrainConfig
 from cookseg.training.samples import class_shares
@@ -115,6 +117,19 @@ def read_samples(data: Data, config: TrainConfig) -> tuple[list[Sample], list[Sa
             max(2, len(data.train)),
         )
     return samples[: len(data.train)], samples[len(data.train) :]
+
+
+def labelled_test_frames(data: Data, spec: Preprocessing) -> list[UInt8Array]:
+    """Return the test frames that have masks, at a network's size; most datasets have none.
+
+    Raises:
+        ImageError: One cannot be decoded.
+    """
+    folders = [data.root / "test" / name for name in (data.layout.images, data.layout.masks)]
+    if not all(folder.is_dir() for folder in folders):
+        return []
+    pairs = list_split(data.root, "test", data.layout).pairs
+    return [fit(read_frame(pair.image, spec).pixels, spec) for pair in pairs]
 
 
 def _require_learnable(data: Data, samples: list[Sample]) -> None:

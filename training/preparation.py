@@ -13,13 +13,15 @@ from cookseg.evaluation.run import Run
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.model.contract import Contract
 from cookseg.runtime.progress import Progress, silent
-from cookseg.training import STARTER, checkpoint, distributed, fields
+from cookseg.training import STARTER, adaptation, checkpoint, distributed, fields
 from cookseg.training.config import AUTO, IMAGENET, STARTER_NAME, TrainConfig
-from cookseg.training.dataset import Data, read_samples
+from cookseg.training.dataset import Data, labelled_test_frames, read_samples
 from cookseg.training.distillation import Teacher
 from cookseg.training.models.network import Network
 from cookseg.training.pretrained import Pretrained
+from cookseg.training.self_training import UnlabelledSet
 from cookseg.training.trainer import Trainer
+from cookseg.training.unlabelled import Unlabelled, find_unlabelled, read_unlabelled
 
 
 @dataclass(frozen=True)
@@ -31,20 +33,26 @@ class Start:
         weights: Checkpoint of the first weights, or the one to resume from; None for random weights.
         teacher: Checkpoint of the teacher, or None.
         encoder: Where the encoder's weights come from, or None for random ones; of no use where there are `weights`.
+        unlabelled: Folder of the unlabelled frames, or None.
+        alone: Whether these are all there is: rendered scenes stand in for the dataset.
     """
 
     config: TrainConfig
     weights: Path | None = None
     teacher: Path | None = None
     encoder: Pretrained | None = None
+    unlabelled: Path | None = None
+    alone: bool = False
 
     @classmethod
-    def of(cls, config: TrainConfig) -> "Start":
+    def of(cls, config: TrainConfig, *, alone: bool = False) -> "Start":
         """Begin a new run: find the checkpoints that a configuration names.
 
         Raises:
             ModelError: A checkpoint is missing or damaged.
-            InputError: A checkpoint is named by its SHA-256 alone, or its network has none of the known models.
+            InputError: A checkpoint is named by its SHA-256 alone, or its network has none of the known models; or
+                without a dataset there are no weights to adapt.
+            DatasetError: There are no unlabelled frames where they should be.
         """
         weights, teacher = (_checkpoint(name, getattr(config, name)) for name in ("init", "teacher"))
         if config.model == AUTO and weights:
@@ -54,7 +62,12 @@ class Start:
         encoder = None if weights else Pretrained.find(config)
         if encoder and config.encoder.weights != IMAGENET:
             config = replace(config, encoder=replace(config.encoder, weights=encoder.sha256))
-        return cls(config, weights, teacher, encoder)
+        if alone:
+            config = adaptation.configured(config, weights)
+        unlabelled = Path(config.unlabelled.source) if config.unlabelled.source else None
+        if unlabelled:
+            find_unlabelled(unlabelled)
+        return cls(config, weights, teacher, encoder, unlabelled, alone)
 
     @classmethod
     def resumed(cls, run: Run, config: TrainConfig | None = None) -> "Start":
@@ -64,14 +77,25 @@ class Start:
             ModelError: There is no checkpoint from which it can be resumed.
             InputError: The configuration contradicts the run's.
         """
-        stored = checkpoint.stored_config(run.last)
+        stored, record = checkpoint.stored_config(run.last), run.read_record()
         if config:
             _require_same(config, stored)
-        return cls(stored, run.last, run.teacher if stored.teacher else None)
+        given = config.unlabelled.source if config else ""
+        moved = Path(given) if given not in {"", stored.unlabelled.source} else None
+        alone = record.data.resolve() == adaptation.scenes_of(run).resolve()
+        return cls(
+            stored,
+            run.last,
+            run.teacher if stored.teacher else None,
+            unlabelled=moved or record.unlabelled,
+            alone=alone,
+        )
 
     def repeatable(self, config: TrainConfig) -> TrainConfig:
         """Return a configuration with the names of the checkpoints, by which another run can begin as this one did."""
-        named = replace(config, init=_named(self.weights), teacher=_named(self.teacher))
+        source = str(self.unlabelled.resolve()) if self.unlabelled else ""
+        unlabelled = replace(config.unlabelled, source=source)
+        named = replace(config, init=_named(self.weights), teacher=_named(self.teacher), unlabelled=unlabelled)
         if self.encoder and config.encoder.weights != IMAGENET:
             named = replace(named, encoder=replace(config.encoder, weights=str(self.encoder.path.resolve())))
         return named
@@ -101,17 +125,23 @@ def prepare(data: Data, start: Start, *, device: str, run: Run | None = None, pr
         ModelError: The checkpoint to continue from is damaged.
     """
     last = checkpoint.load_run(run.last) if run and start.weights == run.last else None
-    if run and not last and run.last.exists():
-        raise InputError(f"{run.path} holds a run already: continue it with `resume=True`, or choose another `run`")
+    if run:
+        require_new(run, start)
     config = start.config.resolved(len(data.train))
-    if config.batch < distributed.size():
-        raise InputError(f"`batch={config.batch}`: give each of the {distributed.size()} processes a frame or more")
+    unlabelled = config.unlabelled.per_step(config.batch) if start.unlabelled else config.batch
+    if min(config.batch, unlabelled) < distributed.size():
+        what = f"batch={config.batch}" if config.batch <= unlabelled else f"unlabelled.ratio={config.unlabelled.ratio}"
+        raise InputError(f"`{what}`: give each of the {distributed.size()} processes a frame or more")
     data = data.decode(config.preprocessing, progress=progress)
     samples, val = read_samples(data, config)
-    contract = Contract(data.classes, config.preprocessing, provenance(data, config, start.origin()))
+    others = _read_unlabelled(start, data, progress) if start.unlabelled else None
+    if others:
+        config = replace(config, unlabelled=replace(config.unlabelled, source=others.sha256))
+    contract = Contract(data.classes, config.preprocessing, provenance(data, config, start, others))
     distributed.require_same(contract.to_json(), "data, options or versions")
     taught = Teacher.load(start.teacher, contract) if start.teacher else None
-    trainer = Trainer(config, contract, samples, val, device, taught)
+    frames = UnlabelledSet(others.samples, config, alone=start.alone) if others else None
+    trainer = Trainer(config, contract, samples, val, device, taught, unlabelled=frames)
     if run and last:
         if Contract.from_json(last["contract"]) != contract:
             raise InputError(
@@ -128,8 +158,27 @@ def prepare(data: Data, start: Start, *, device: str, run: Run | None = None, pr
     return trainer
 
 
-def provenance(data: Data, config: TrainConfig, weights: Mapping[str, str] | None = None) -> dict[str, object]:
-    """Return where a model comes from, of data, configuration and first weights, for people to read."""
+def require_new(run: Run, start: Start) -> None:
+    """Refuse a folder that holds a run, unless it is the one to continue.
+
+    Raises:
+        InputError: It does.
+    """
+    if start.weights != run.last and run.last.exists():
+        raise InputError(f"{run.path} holds a run already: continue it with `resume=True`, or choose another `run`")
+
+
+def provenance(
+    data: Data, config: TrainConfig, start: Start, unlabelled: Unlabelled | None = None
+) -> dict[str, object]:
+    """Return where a model comes from, for people to read.
+
+    Args:
+        data: The dataset.
+        config: The configuration.
+        start: Where the first weights come from, and whether the dataset stands in for labels that there are none of.
+        unlabelled: The frames without masks, if there are any.
+    """
     training = {
         "model": config.model,
         "epochs": config.epochs,
@@ -143,14 +192,30 @@ def provenance(data: Data, config: TrainConfig, weights: Mapping[str, str] | Non
         **({"teacher": config.teacher} if config.teacher else {}),
     }
     found = {
-        "name": data.root.resolve().name,
+        "name": "rendered scenes" if start.alone else data.root.resolve().name,
         "sha256": data.digest(),
         "train": len(data.train),
         "val": len(data.val),
     }
     versions = {"cookseg": importlib.metadata.version("cookseg"), "torch": str(torch.__version__)}
-    began = {"weights": dict(weights)} if weights else {}
-    return {"data": found, "training": training, **began, "versions": versions}
+    more: dict[str, object] = {"unlabelled": unlabelled.facts()} if unlabelled else {}
+    if weights := start.origin():
+        more["weights"] = dict(weights)
+    if start.alone:
+        more["note"] = adaptation.NOTE
+    return {"data": found, **more, "training": training, "versions": versions}
+
+
+def _read_unlabelled(start: Start, data: Data, progress: Progress) -> Unlabelled:
+    """Read the unlabelled frames; those which the dataset has labels for are left out, unless they are asked for."""
+    assert start.unlabelled
+    assert data.decoded
+    config = start.config
+    found = read_unlabelled(start.unlabelled, config.preprocessing, config.unlabelled.clip_frames, progress=progress)
+    if start.alone:
+        return found
+    labelled = [sample.frame for sample in data.decoded.samples] + labelled_test_frames(data, config.preprocessing)
+    return found.without(labelled, config.unlabelled)
 
 
 def _checkpoint(field: str, name: str) -> Path | None:
@@ -179,6 +244,8 @@ def _require_same(given: TrainConfig, stored: TrainConfig) -> None:
     for name, value in fields.flat(given).items():
         if (name in {"epochs", "patience"} and value is None) or (name == "model" and value == AUTO):
             continue
+        if name == "unlabelled.source" and value and ours[name]:
+            continue  # whether they are the same frames is seen when they are read
         if name in {"init", "teacher"} and not _is_digest(value):
             path = _checkpoint(name, value)
             value = checkpoint.digest(path) if path else ""  # noqa: PLW2901

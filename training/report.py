@@ -53,7 +53,7 @@ def plot(history: Sequence[Row]) -> bytes:
     epochs = [row["epoch"] for row in history]
     figure = new_figure(11, 4)
     left, right = figure.subplots(1, 2)
-    left.plot(epochs, [row["train_loss"] for row in history], color="tab:blue", label="training loss")
+    left.plot(epochs, [or_nan(row["train_loss"]) for row in history], color="tab:blue", label="training loss")
     left.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
     rate = left.twinx()
     rate.plot(epochs, [row["lr"] for row in history], color="tab:gray", linestyle=":", label="learning rate")

@@ -10,7 +10,7 @@ from typing import Any
 
 from cookseg.data.doctor.survey import Survey
 from cookseg.evaluation.run import Record, Run
-from cookseg.runtime.errors import CooksegError
+from cookseg.runtime.errors import CheckFailedError, CooksegError, InputError
 from cookseg.runtime.files import write_atomically
 from cookseg.runtime.keywords import checked_keywords
 from cookseg.runtime.model.contract import ClassTable
@@ -21,11 +21,11 @@ from cookseg.runtime.scoring.dataset import Layout
 from cookseg.runtime.scoring.edges import EdgeCounts, EdgeScores
 from cookseg.runtime.scoring.evaluation import evaluate
 from cookseg.runtime.scoring.metrics import ConfusionMatrix, Scores
-from cookseg.training import checkpoint, config_file, distributed
+from cookseg.training import adaptation, checkpoint, config_file, distributed
 from cookseg.training.config import TrainConfig
 from cookseg.training.dataset import Data, find_data
 from cookseg.training.devices import Device, default_workers, find_device
-from cookseg.training.preparation import Start, prepare
+from cookseg.training.preparation import Start, prepare, require_new
 from cookseg.training.report import Reporter
 from cookseg.training.trainer import TorchEngine, Trainer
 
@@ -51,6 +51,7 @@ class Trained:
         matrix: How the weights that were kept do on the validation frames, at the size of their masks.
         edges: The same at the edges of the masks.
         keep: Which weights were kept, ``best`` or ``last``.
+        alone: Whether these are rendered scenes, because the run had no labels.
     """
 
     run: Run
@@ -58,12 +59,14 @@ class Trained:
     matrix: ConfusionMatrix
     edges: EdgeCounts
     keep: str = "best"
+    alone: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the paths and all scores as JSON values."""
+        """Return the paths and all scores as JSON values; with ``rendered`` where they are of rendered scenes."""
         return {
             "run": str(self.run.path),
             "best": str(self.run.best),
+            **({"rendered": True} if self.alone else {}),
             **Scores(self.matrix, self.classes).to_dict(),
             "edges": EdgeScores(self.edges, self.matrix, self.classes).to_dict(),
         }
@@ -71,7 +74,8 @@ class Trained:
     def tables(self) -> Iterable[Table]:
         """Return the scores, and where to look next."""
         scores = next(Scores(self.matrix, self.classes).tables())
-        yield replace(scores, above=f"{self.keep} weights on the validation frames:\n")
+        frames = "held-out rendered scenes, not on your frames" if self.alone else "the validation frames"
+        yield replace(scores, above=f"{self.keep} weights on {frames}:\n")
         yield from EdgeScores(self.edges, self.matrix, self.classes).tables()
         path = self.run.path
         yield Table(above=f"curves: {self.run.curves}\nnext: cook-export {path} -o {path / 'model.onnx'}")
@@ -90,7 +94,7 @@ def never() -> bool:
 
 @checked_keywords
 def train(  # noqa: PLR0913 - what a run is told beside its configuration, by keyword
-    data: Path | str | Survey,
+    data: Path | str | Survey | None,
     run: Path | str,
     config: TrainConfig | None = None,
     *,
@@ -116,7 +120,7 @@ def train(  # noqa: PLR0913 - what a run is told beside its configuration, by ke
 
     Args:
         data: Folder of the dataset, with ``train`` and ``val``; or a survey of it, by `cookseg.data.survey` with
-            ``spec``.
+            ``spec``. None adapts `init` to the unlabelled frames without any label, see `adaptation`.
         run: Folder of the run, which is made.
         config: How to train; None for the defaults. A resumed run has its own: None, or the same.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is any.
@@ -136,27 +140,34 @@ def train(  # noqa: PLR0913 - what a run is told beside its configuration, by ke
     Raises:
         InterruptedRunError: `stop` stopped the run; it can be resumed.
         DeviceError: The device is not available.
-        CheckFailedError: The doctor found what would break the run.
+        CheckFailedError: The doctor found what would break the run; or a run without labels went wrong.
         DatasetError: Files are missing, cannot be read or do not fit together.
         InputError: Configuration, folder and data do not fit together.
         ModelError: A checkpoint to start or resume from is missing, damaged or of something else.
         CooksegError: The loss is not finite; or another process has died.
     """
     folder, place = Run(Path(run)), find_device(device)
-    start = Start.resumed(folder, config) if resume else Start.of(config or TrainConfig())
+    config = config or (None if resume else TrainConfig())
+    start = Start.resumed(folder, config) if resume else Start.of(config or TrainConfig(), alone=data is None)
     layout = folder.read_record().layout if resume else layout or Layout()
     with distributed.process_group(place):
+        spec = start.config.preprocessing
+        if start.alone:
+            require_new(folder, start)
+            data, check = adaptation.render_scenes(folder, spec, progress=progress), False
+        if data is None:
+            raise InputError(f"{folder.path}: this run has labels: give the dataset that it is trained on")
         source = data if isinstance(data, Survey) else Path(data)
-        found = find_data(source, layout, start.config.preprocessing, check=check, progress=progress)
+        found = find_data(source, layout, spec, check=check, progress=progress)
         trainer = prepare(found, start, device=place, run=folder, progress=progress)
         if distributed.rank() == 0:
             _begin(folder, found, trainer, start)
         with around or contextlib.nullcontext():
             _fit(trainer, folder, default_workers(place) if workers is None else workers, report, stop)
-        return distributed.from_first(lambda: finish(found, folder, progress=progress))
+        return distributed.from_first(lambda: finish(found, folder, alone=start.alone, progress=progress))
 
 
-def finish(data: Data, run: Run, *, progress: Progress = silent) -> Trained:
+def finish(data: Data, run: Run, *, alone: bool = False, progress: Progress = silent) -> Trained:
     """Return how the best weights of a run do on the validation frames, at the size of their masks.
 
     The figures are also sealed into the checkpoint's provenance.
@@ -170,7 +181,7 @@ def finish(data: Data, run: Run, *, progress: Progress = silent) -> Trained:
     sealed = replace(contract, provenance={**contract.provenance, "validation": scores})
     checkpoint.save(run.best, sealed, network)
     keep = contract.provenance["training"].get("keep", "best")
-    return Trained(run, data.classes, matrix, edges, keep)
+    return Trained(run, data.classes, matrix, edges, keep, alone)
 
 
 def status(trainer: Trainer) -> str:
@@ -178,6 +189,9 @@ def status(trainer: Trainer) -> str:
     progress = trainer.progress
     losses = progress.losses or [progress.history[-1]["train_loss"] or 0.0]
     parts = [f"epoch {trainer.epoch:.0f}/{trainer.config.epochs}", f"loss {sum(losses) / len(losses):.3f}"]
+    if progress.unlabelled or (progress.history and progress.history[-1].get("confident") is not None):
+        shares = [share for _, share in progress.unlabelled] or [progress.history[-1]["confident"] or 0.0]
+        parts += [f"sure of {sum(shares) / len(shares):.0%} unlabelled"]
     if progress.history:
         last = progress.history[-1]
         parts += [f"mIoU {last['val_miou'] or 0:.4f}", f"best {progress.best_miou:.4f}"]
@@ -191,7 +205,7 @@ def _begin(run: Run, data: Data, trainer: Trainer, start: Start) -> None:
     for left in run.path.glob(".*.tmp"):  # by a process that was killed while it wrote; as large as a checkpoint
         left.unlink()
     parameters = sum(parameter.numel() for parameter in trainer.network.parameters())
-    run.write_record(Record(data.root, data.layout, asdict(trainer.config), parameters))
+    run.write_record(Record(data.root, data.layout, asdict(trainer.config), parameters, start.unlabelled))
     if start.weights != run.last:
         write_atomically(run.config, config_file.dump(start.repeatable(trainer.config)).encode())
     if trainer.teacher and trainer.progress.step == 0:
@@ -202,11 +216,12 @@ def _fit(
     trainer: Trainer, run: Run, workers: int, report: Callable[[Trainer], object], stop: Callable[[], bool]
 ) -> None:
     _log.info(
-        "training %s on %s in %s: %d frames, %d epochs, %d steps%s",
+        "training %s on %s in %s: %d frames%s, %d epochs, %d steps%s",
         trainer.config.model,
         trainer.device.type,
         str(trainer.dtype).removeprefix("torch."),
         len(trainer.samples),
+        f" and {len(trainer.unlabelled)} unlabelled ones" if trainer.unlabelled else "",
         trainer.config.epochs,
         trainer.steps,
         f", {distributed.size()} processes" if distributed.size() > 1 else "",
@@ -222,6 +237,10 @@ def _fit(
 
     try:
         trainer.fit(run, workers, goes_on)
+    except CheckFailedError:
+        if distributed.rank() == 0:
+            run.best.unlink(missing_ok=True)  # what was kept was on its way there
+        raise
     finally:
         if reporter:
             reporter.close(history)
@@ -231,3 +250,9 @@ def _fit(
         )
     if trainer.out_of_patience:
         _log.info("no better validation mIoU for %s epochs: stopped at %.0f", trainer.config.patience, trainer.epoch)
+    if trainer.unlabelled and trainer.progress.best_epoch == 0:
+        _log.warning(
+            "no epoch was better than the weights that the run started from, so %s holds these: the unlabelled frames"
+            " did not help; try a lower `lr`, another `unlabelled.confidence` or a smaller `unlabelled.weight`",
+            run.best,
+        )

@@ -8,11 +8,11 @@ import contextlib
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cookseg.runtime.errors import CooksegError
@@ -69,8 +69,8 @@ class Batches(Iterable[list[Key]]):
             yield distributed.shard(keys)
 
 
-def loader(samples: TrainingSet, batches: Batches, workers: int, pinned: bool) -> Iterable[tuple[Tensor, Tensor]]:
-    """Return a loader of batches, frames (N, H, W, 3) uint8 and truth (N, H, W) int64.
+def loader(samples: Dataset[Any], batches: Batches, workers: int, pinned: bool) -> Iterable[Any]:
+    """Return a loader of batches of a set: frames (N, H, W, 3) uint8 and truth (N, H, W) int64 of a `TrainingSet`.
 
     Args:
         samples: The set.

@@ -15,12 +15,15 @@ class State:
         history: One row per validation: epoch, step, lr, train_loss, val_miou and val_iou_<class> of each class, and
             `Throughput.figures`, which alone are not the same in another run of the same configuration.
         best_epoch: Epoch of the best validation mIoU, -1 before the first.
+        unlabelled: Loss of the unlabelled frames, and share of their pixels that had a target, of each step since the
+            last validation.
     """
 
     step: int = 0
     losses: list[float] = field(default_factory=list)
     history: list[Row] = field(default_factory=list)
     best_epoch: float = -1
+    unlabelled: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def best_miou(self) -> float:

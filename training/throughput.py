@@ -43,4 +43,6 @@ class Throughput:
     def figures(self) -> dict[str, float | None]:
         """Return ``images_per_s``, and ``waiting``: the share of the steps' time spent waiting for data, 0 to 1."""
         seconds = self.waited + self.computed
+        if not seconds:
+            return {"images_per_s": None, "waiting": None}  # before the first step
         return {"images_per_s": round(self.images / seconds, 2), "waiting": round(self.waited / seconds, 4)}

@@ -5,6 +5,7 @@ that was interrupted at any step continues to the same weights, bit by bit on th
 """
 
 import copy
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +27,7 @@ from cookseg.runtime.model.segmenter import Segmenter
 from cookseg.runtime.scoring.dataset import Sample
 from cookseg.runtime.scoring.evaluation import evaluate
 from cookseg.runtime.scoring.metrics import ConfusionMatrix
-from cookseg.training import checkpoint, distributed
+from cookseg.training import adaptation, checkpoint, distributed
 from cookseg.training.config import TrainConfig
 from cookseg.training.devices import autocast_dtype
 from cookseg.training.distillation import Teacher, divergence
@@ -36,6 +37,7 @@ from cookseg.training.models.network import InferenceHead, Network
 from cookseg.training.optimizer import moving_average, optimizers
 from cookseg.training.quantization import simulate_int8
 from cookseg.training.samples import Batches, TrainingSet, class_shares, loader, workers_needed
+from cookseg.training.self_training import UnlabelledSet, Views, confident_share, pseudo_labels, statistics_kept
 from cookseg.training.state import State
 from cookseg.training.throughput import Throughput
 
@@ -69,7 +71,7 @@ class Trainer:
         trainer.fit(Run(Path("runs/mine")), workers=0, report=lambda trainer: trainer.progress.step < 100)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a run is made of
         self,
         config: TrainConfig,
         contract: Contract,
@@ -77,6 +79,8 @@ class Trainer:
         val: Sequence[Sample],
         device: str,
         teacher: Teacher | None = None,
+        *,
+        unlabelled: UnlabelledSet | None = None,
     ) -> None:
         """Build network, optimiser and loss; samples are at the network's size (`fit_sample`)."""
         config = config.resolved(len(samples))
@@ -92,6 +96,7 @@ class Trainer:
         self.averaged = AveragedModel(self.network, multi_avg_fn=moving_average(config.ema_decay), use_buffers=True)
         if config.qat:
             simulate_int8(self.network)  # the average stays a plain network
+        self.unlabelled = unlabelled
         self.parallel = distributed.parallel(self.network)
         self.loss = SegmentationLoss(class_weights(class_shares(samples, len(contract.classes)))).to(self.device)
         self.dtype = autocast_dtype(self.device) if config.precision == "auto" else torch.float32
@@ -118,10 +123,14 @@ class Trainer:
         """
         if self.finished:
             return
-        for frames, truth in self.throughput.batches(self.batches(range(self.progress.step, self.steps), workers)):
+        if self.unlabelled and self.config.init and not self.progress.step:
+            self._validate()  # of the weights to start from: the run may not find better ones
+        steps = range(self.progress.step, self.steps)
+        batches = zip(self.batches(steps, workers), self.views(steps, workers), strict=False)
+        for (frames, truth), views in self.throughput.batches(batches):
             rate = self.config.learning_rate(self.progress.step, self.steps)
             with self.throughput.step(self.config.batch):
-                loss = self.step(frames, truth, rate)
+                loss = self.step(frames, truth, rate, views)
             self.progress.step += 1
             self.progress.losses.append(_finite(loss, self.progress.step, rate))
             validated = self.progress.step % self.steps_per_validation == 0 or self.progress.step == self.steps
@@ -138,22 +147,44 @@ class Trainer:
         plan = Batches(len(self.samples), self.config.batch, self.config.seed, steps)
         return loader(self.samples, plan, workers, pinned=self.device.type == "cuda")
 
-    def step(self, frames: Tensor, truth: Tensor, rate: float) -> float:
+    def views(self, steps: range, workers: int) -> Iterable[Views | None]:
+        """Return a loader of this process's shard of every step's views; None without end where there are none."""
+        if not self.unlabelled:
+            return itertools.repeat(None)
+        return self.unlabelled.batches(steps, workers, pinned=self.device.type == "cuda")
+
+    def step(self, frames: Tensor, truth: Tensor, rate: float, views: Views | None = None) -> float:
         """Do one step of the optimiser, and return the loss before it.
 
         Args:
             frames: (N, H, W, 3) uint8, on the CPU.
             truth: (N, H, W) int64, on the CPU.
             rate: The learning rate.
+            views: Of unlabelled frames, if there are any, on the CPU.
         """
         frames, truth = (x.to(self.device, non_blocking=True) for x in (frames, truth))
         self._begin_step(rate)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             target = self.teacher(frames) if self.teacher else None
-            logits = self.parallel(frames).float()
+            if views:
+                views = Views(*(x.to(self.device, non_blocking=True) for x in views))
+                predict = self.teacher or cast(Network, self.averaged.module.eval()).coarse_logits
+                labels = pseudo_labels(predict, views, self.config)
+            if views and self.unlabelled and self.unlabelled.alone:
+                both = self.parallel(torch.cat([frames, views.strong])).float()
+                logits, others = both.split([len(frames), len(views.strong)])
+            else:
+                logits = self.parallel(frames).float()
+            if views and self.unlabelled and not self.unlabelled.alone:
+                with statistics_kept(self.network):
+                    others = self.parallel(views.strong).float()
         loss = self.loss(logits, truth)
         if target is not None:
             loss = loss + divergence(logits, target)
+        if views:
+            extra = self.loss(others, labels)
+            loss = loss + self.config.unlabelled.weight_at(self.progress.step / self.steps) * extra
+            self.progress.unlabelled.append((float(extra.detach()), confident_share(labels, views.origin)))
         self.scaler.scale(loss).backward()
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
@@ -242,26 +273,39 @@ class Trainer:
     def _validate(self) -> None:
         """Evaluate the averaged weights at the network's resolution; keep them if they are to be kept."""
         segmenter = Segmenter(self.contract, TorchEngine(cast(Network, self.averaged.module)))
-        counts = torch.from_numpy(evaluate(segmenter, distributed.shard(self.val)).counts)
-        matrix = ConfusionMatrix.of(distributed.all_reduce_sum(counts.to(self.device)).cpu().numpy())
+        matrix = self._counts(segmenter, self.val)
         best = self.progress.best_miou
         row = {
             "epoch": round(self.epoch, 3),
             "step": self.progress.step,
             "lr": self.optimizers[0].param_groups[0]["lr"],
-            "train_loss": float(np.mean(self.progress.losses)),
+            "train_loss": float(np.mean(self.progress.losses)) if self.progress.losses else None,
             "val_miou": matrix.mean_iou,
         }
         ious = zip(self.contract.classes.names, matrix.scores(), strict=True)
         row |= {f"val_iou_{name}": scores.iou for name, scores in ious}
-        self.progress.history.append(row | self.throughput.figures())
-        self.progress.losses = []
-        self.throughput.reset()
         better = (matrix.mean_iou or 0.0) > best
+        if self.unlabelled:
+            loss, share = np.mean(self.progress.unlabelled, 0).tolist() if self.progress.unlabelled else (None, None)
+            row |= {"unlabelled_loss": loss, "confident": share}
+        if self.unlabelled and self.unlabelled.alone:
+            found = self._counts(segmenter, self.unlabelled.watched).counts.sum(0)
+            row |= adaptation.area_columns(self.contract.classes.names, found)
+            better = adaptation.is_sound(row, self.progress.history)
+            row["kept"] = float(better)
+        self.progress.history.append(row | self.throughput.figures())
+        self.progress.losses, self.progress.unlabelled = [], []
+        self.throughput.reset()
         if better:
             self.progress.best_epoch = row["epoch"]
-        if better or self.config.keep == "last":
+        alone = self.unlabelled is not None and self.unlabelled.alone
+        if better or (self.config.keep == "last" and not alone):
             self._best = copy.deepcopy(self.averaged.module)
+
+    def _counts(self, segmenter: Segmenter, samples: Sequence[Sample]) -> ConfusionMatrix:
+        """Return the counts over samples, of which each process segments its shard."""
+        counts = torch.from_numpy(evaluate(segmenter, distributed.shard(samples)).counts)
+        return ConfusionMatrix.of(distributed.all_reduce_sum(counts.to(self.device)).cpu().numpy())
 
 
 def _finite(loss: float, step: int, rate: float) -> float:

@@ -26,7 +26,9 @@ from cookseg.training.config import TrainConfig
 from cookseg.training.distillation import Teacher
 from cookseg.training.models import PRESETS, Preset
 from cookseg.training.models.unet import UNet, UNetConfig
+from cookseg.training.self_training import UnlabelledSet
 from cookseg.training.trainer import Trainer
+from cookseg.training.unlabelled import UnlabelledConfig
 
 CONFIG = TrainConfig(epochs=4, batch=5, seed=1, precision="float32", preprocessing=Preprocessing(32, 32))
 TINY = UNetConfig(widths=(8, 16), stem=2)
@@ -42,7 +44,7 @@ def noise(frames):
 
 
 def train(folder, mode=""):
-    """Train, for int8 (mode ``qat``) or by a teacher too (``teacher``).
+    """Train, for int8 (mode ``qat``), by a teacher too (``teacher``), or with unlabelled frames (``unlabelled``).
 
     Gives the losses, the first step's gradients and running statistics, and the validations.
 
@@ -56,7 +58,12 @@ def train(folder, mode=""):
         contract = Contract(COOKING, config.preprocessing)
         torch.manual_seed(2)
         teacher = Teacher(UNet(TINY, 3, contract.preprocessing), contract, (1, 1)) if mode == "teacher" else None
-        trainer = Trainer(config, contract, samples, samples[:3], "cpu", teacher)
+        frames = None
+        if mode == "unlabelled":
+            hidden = [replace(sample, truth=0 * sample.truth) for sample in noise(5)]
+            config = replace(config, unlabelled=UnlabelledConfig(ratio=0.8, confidence=0.4))
+            frames = UnlabelledSet(hidden, config)
+        trainer = Trainer(config, contract, samples, samples[:3], "cpu", teacher, unlabelled=frames)
         torch.set_default_dtype(torch.float32)
     losses, gradients, statistics = [], [], []
 

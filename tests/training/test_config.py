@@ -30,7 +30,7 @@ class TestFields:
     def test_every_field_has_a_name(self):
         names = fields.flat(TrainConfig())
         assert {"lr", "weight_decay", "crop", "augment.steam", "preprocessing.mean"} < names.keys()
-        assert len(names) == 16 + 5 + 12 + 4
+        assert len(names) == 16 + 5 + 12 + 4 + 8
 
     def test_changes_go_to_any_depth_and_into_the_fields_types(self):
         changes = {"lr": 1, "augment.steam": 0.3, "preprocessing.mean": [0, 0.5, 1], "crop": [32, 48]}

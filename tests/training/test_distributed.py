@@ -60,14 +60,14 @@ def curve(run):
 def several(tmp_path_factory):
     """What trainings in two and in three processes found, by their number and mode."""
     found = {}
-    for count, modes in ((2, ("", "qat")), (3, ("", "teacher"))):
+    for count, modes in ((2, ("", "qat")), (3, ("", "teacher", "unlabelled"))):
         file = tmp_path_factory.mktemp("several") / "found.pt"
         finish(start(processes.__file__, "noise", count, file, *modes))
         found |= {(count, mode): value for mode, value in torch.load(file).items()}
     return found
 
 
-@pytest.mark.parametrize(("count", "mode"), [(2, ""), (3, ""), (2, "qat"), (3, "teacher")])
+@pytest.mark.parametrize(("count", "mode"), [(2, ""), (3, ""), (2, "qat"), (3, "teacher"), (3, "unlabelled")])
 def test_several_processes_train_as_one_does(tmp_path, several, count, mode):
     """Shares are unequal, classes and pixels without truth unevenly spread: five frames over two or three processes."""
     one, several = processes.train(tmp_path, mode), several[count, mode]
