@@ -13,39 +13,28 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cookseg.data.importers.importer import Request
-from cookseg.data.importers.labels import Images, LabelledImage, Labels, read_json, split_in
+from cookseg.data.importers.json_files import SUFFIXES, is_json_of, json_files
+from cookseg.data.importers.labels import Images, LabelledImage, Labels
 from cookseg.data.importers.shapes import Box, Shape, bounds, box, polygon, tighter
 from cookseg.data.standard import Split
 from cookseg.runtime.errors import InputError
-from cookseg.runtime.walk import list_files
 
 
 class Coco:
     """COCO files: one, or all below a folder, whose names or folders tell their splits."""
 
     name: ClassVar[str] = "coco"
-    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
 
     def claims(self, path: Path) -> bool:
         """Return whether a file is of this format."""
-        return path.is_file() and path.suffix.lower() in self.suffixes and _is_coco(read_json(path))
+        return is_json_of(path, _is_coco)
 
     def read(self, request: Request) -> Labels:
         """Read all files."""
-        source = request.source
-        paths = [source] if source.is_file() else list_files(source, self.suffixes)
         found = Labels()
-        for path in paths:
-            value = read_json(path)
-            if not _is_coco(value):
-                if source.is_file():
-                    raise InputError(f"{path}: not a COCO file: it lacks images or annotations")
-                found.notes.append(f"{path}: not a COCO file, left out")
-                continue
-            told = None if source.is_file() else split_in(path.stem) or split_in(path.parent.name)
+        for path, value, told in json_files(request, _is_coco, "COCO", "images or annotations", found):
             _read_file(path, value, request.images, told or request.split, found)
-        if not paths:
-            raise InputError(f"{source}: no JSON file here")
         return found
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cookseg.data.importers.importer import Request
-from cookseg.data.importers.labels import Images, LabelledImage, Labels, read_json, split_in
+from cookseg.data.importers.json_files import SUFFIXES, is_json_of, json_files
+from cookseg.data.importers.labels import Images, LabelledImage, Labels, split_in
 from cookseg.data.importers.shapes import (
     NO_LABEL,
     Box,
@@ -24,7 +25,6 @@ from cookseg.data.importers.shapes import (
 from cookseg.data.standard import Split
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.images import IMAGE_SUFFIXES
-from cookseg.runtime.walk import list_files
 
 _OF_THE_IMAGE = ("label", "caption", "feature_vector")  # which say nothing of a place in it
 _OUTLINES = ("polygon", "mask")
@@ -34,28 +34,17 @@ class Datumaro:
     """Datumaro files: one, or all below a folder; subsets, and names of folders, tell the splits."""
 
     name: ClassVar[str] = "datumaro"
-    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
 
     def claims(self, path: Path) -> bool:
         """Return whether a file is of this format."""
-        return path.is_file() and path.suffix.lower() in self.suffixes and _is_datumaro(read_json(path))
+        return is_json_of(path, _is_datumaro)
 
     def read(self, request: Request) -> Labels:
         """Read all items of all files."""
-        source = request.source
-        paths = [source] if source.is_file() else list_files(source, self.suffixes)
         found = Labels()
-        for path in paths:
-            value = read_json(path)
-            if not _is_datumaro(value):
-                if source.is_file():
-                    raise InputError(f"{path}: not a Datumaro file: it lacks categories or items")
-                found.notes.append(f"{path}: not a Datumaro file, left out")
-                continue
-            told = split_in(path.stem) or (None if source.is_file() else split_in(path.parent.name))
-            _read_file(path, value, request.images, told or request.split, found)
-        if not paths:
-            raise InputError(f"{source}: no JSON file here")
+        for path, value, told in json_files(request, _is_datumaro, "Datumaro", "categories or items", found):
+            _read_file(path, value, request.images, split_in(path.stem) or told or request.split, found)
         return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cookseg.data.importers.labels import read_json
+from cookseg.data.importers.json_files import read_json
 
 _OUTLINES = "export COCO JSON (polygons or run lengths) or CVAT XML from it instead"
 _OWN = ("classes.json", "notes.json")  # cookseg's, and what Label Studio adds to its export for YOLO

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 
 from cookseg.data.importers.importer import Request
-from cookseg.data.importers.labels import Images, LabelledImage, Labels, read_json, split_in
+from cookseg.data.importers.json_files import SUFFIXES, is_json_of, read_json
+from cookseg.data.importers.labels import Images, LabelledImage, Labels, split_in
 from cookseg.data.importers.shapes import Box, Segmentation, Shape, bounds, box, ellipse, placed, polygon
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.frame import Size
@@ -30,11 +31,11 @@ class LabelMe:
     """LabelMe files: one, or all below a folder; folders named train, val or test tell the split."""
 
     name: ClassVar[str] = "labelme"
-    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
 
     def claims(self, path: Path) -> bool:
         """Return whether a file is of this format."""
-        return path.is_file() and path.suffix.lower() in self.suffixes and _is_labelme(read_json(path))
+        return is_json_of(path, _is_labelme)
 
     def read(self, request: Request) -> Labels:
         """Read all files."""

@@ -1,13 +1,12 @@
 """Labelled images: what every importer reads, and where the images lie."""
 
 import itertools
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import cast
 
 from cookseg.data.importers.shapes import Shape
 from cookseg.data.standard import Split
@@ -150,18 +149,6 @@ def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
 
 def _counted(files: list[Path], what: str, then: str) -> str:
     return f"{len(files)} images {what}, such as {files[0]}, {then}"
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        InputError: It is not valid; the message names file and line.
-    """
-    try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # also of decoding
-        raise InputError(f"{path} is not valid JSON: {error}; export it again") from error
 
 
 def split_in(name: str) -> Split | None:

@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from cookseg.data.importers.importer import Request
-from cookseg.data.importers.labels import Images, LabelledImage, Labels, read_json, split_in
+from cookseg.data.importers.json_files import SUFFIXES, is_json_of, json_files
+from cookseg.data.importers.labels import Images, LabelledImage, Labels
 from cookseg.data.importers.labelstudio_regions import regions_of, shape_of
 from cookseg.data.standard import Split
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.frame import Size
 from cookseg.runtime.imaging.images import IMAGE_SUFFIXES, read_image
-from cookseg.runtime.walk import list_files
 
 _UPLOADED = re.compile(r"[0-9a-f]{2,8}-(?=.)")  # what Label Studio puts in front of the names of uploaded files
 _USUAL_KEYS = ("image", "img", "image_url", "url")
@@ -30,34 +30,24 @@ class LabelStudio:
     """Label Studio files: one, or all below a folder; names of files and folders tell the splits."""
 
     name: ClassVar[str] = "labelstudio"
-    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
 
     def claims(self, path: Path) -> bool:
         """Return whether a file is of this format."""
-        return path.is_file() and path.suffix.lower() in self.suffixes and bool(_tasks(read_json(path)))
+        return is_json_of(path, _is_label_studio)
 
     def read(self, request: Request) -> Labels:
         """Read all tasks of all files."""
-        source = request.source
-        paths = [source] if source.is_file() else list_files(source, self.suffixes)
         found, several = Labels(), _Counts()
-        for path in paths:
-            tasks = _tasks(read_json(path))
-            if not tasks:
-                if source.is_file():
-                    raise InputError(f"{path}: not a Label Studio file: it lacks tasks with data and annotations")
-                found.notes.append(f"{path}: not a Label Studio file, left out")
-                continue
-            told = None if source.is_file() else split_in(path.stem) or split_in(path.parent.name)
+        lacks = "tasks with data and annotations"
+        for path, value, told in json_files(request, _is_label_studio, "Label Studio", lacks, found):
             images = Images([request.images] if request.images else [path.parent / "images", path.parent])
-            for number, task in enumerate(tasks, 1):
+            for number, task in enumerate(_tasks(value), 1):
                 where = f"{path}: task {task.get('id', number) if isinstance(task, dict) else number}"
                 try:
                     found.images.append(_labelled_image(task, images, told or request.split, where, several))
                 except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
                     found.failures.append(f"{where}: {error if isinstance(error, InputError) else repr(error)}")
-        if not paths:
-            raise InputError(f"{source}: no JSON file here")
         found.notes += several.notes()
         return found
 
@@ -74,6 +64,10 @@ class _Counts:
             yield f"{self.tasks} tasks have several annotations: of each the ground truth, else the newest was taken"
         if self.regions:
             yield f"{self.regions} regions have several labels: the first of each was taken"
+
+
+def _is_label_studio(value: Any) -> bool:
+    return bool(_tasks(value))
 
 
 def _tasks(value: Any) -> list[Any]:

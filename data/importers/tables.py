@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from cookseg.data.importers.labels import Labels, read_json
+from cookseg.data.importers.json_files import read_json
+from cookseg.data.importers.labels import Labels
 from cookseg.runtime.errors import InputError
 
 Color = tuple[int, int, int]
