@@ -146,7 +146,7 @@ class Report:
         yield Table(rows=rows)
         topics = [
             (topic, known[topic])
-            for topic in ("data", "unlabelled", "training", "export", "versions")
+            for topic in ("data", "unlabelled", "weights", "training", "export", "versions")
             if topic in known
         ]
         yield Table(

@@ -37,7 +37,7 @@ class EncoderConfig:
     """
 
     weights: str = IMAGENET
-    lr: float = 0.1
+    lr: float = 0.3
     freeze: float = 0.0
     norms: Literal["train", "fixed"] = "train"
 

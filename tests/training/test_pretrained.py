@@ -275,4 +275,4 @@ class TestTraining:
 
 
 def test_the_default_of_all_is_said_in_the_configuration():
-    assert asdict(TrainConfig())["encoder"] == {"weights": "imagenet", "lr": 0.1, "freeze": 0.0, "norms": "train"}
+    assert asdict(TrainConfig())["encoder"] == {"weights": "imagenet", "lr": 0.3, "freeze": 0.0, "norms": "train"}
