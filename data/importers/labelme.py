@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
-from cookseg.data.importers.importer import Request
+from cookseg.data.importers.importer import DAMAGE, Request
 from cookseg.data.importers.json_files import SUFFIXES, is_json_of, read_json
 from cookseg.data.importers.labels import Images, LabelledImage, Labels, split_in
 from cookseg.data.importers.shapes import Box, Segmentation, Shape, bounds, box, ellipse, placed, polygon
@@ -51,7 +51,7 @@ class LabelMe:
                 inside = Path(*(part for part in below.parent.parts if not split_in(part)))
                 name = image.name if images else (inside / image.name).as_posix()
                 found.images.append(replace(image, split=told, name=name))
-            except (InputError, KeyError, TypeError, ValueError) as error:
+            except (InputError, *DAMAGE) as error:
                 found.failures.append(str(error) if str(path) in str(error) else f"{path}: {error}")
         if not paths:
             raise InputError(f"{source}: no JSON file here")
@@ -93,7 +93,7 @@ def _shape(shape: dict[str, Any], size: Size | None, where: str) -> Shape:
             return Shape(label, segmentation, where)
     except KeyError as error:
         why = f"it lacks {error}"
-    except (InputError, TypeError, ValueError, IndexError, OverflowError) as error:
+    except (InputError, *DAMAGE) as error:
         why = str(error) if isinstance(error, InputError) else f"its points do not make a {kind}: {error}"
     return Shape(label, None, where, _bounds(kind, shape.get("points")), why)
 

@@ -129,7 +129,10 @@ class Images:
 
 
 def _is_below(folder: Path, path: Path) -> bool:
-    return not path.is_absolute() and not path.drive and (folder / path).is_file()
+    try:
+        return not path.is_absolute() and not path.drive and (folder / path).is_file()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
 
 
 def _longest(name: str, found: list[tuple[Path, Path]], full: list[str]) -> tuple[Path, str]:
