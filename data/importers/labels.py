@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -100,9 +101,11 @@ class Images:
         parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("..", "/")]
         if not parts:
             raise InputError(f"an image has no name: {name!r}")
-        full = [*PurePosixPath(below.replace("\\", "/")).parts, *parts]
-        for path in (Path(*full), Path(*parts)):
-            if exact := [(folder / path, folder) for folder in self._folders if _is_below(folder, path)]:
+        above = PurePosixPath(below.replace("\\", "/")).parts
+        full = [*above, *parts]
+        outer = [folder for folder in self._folders if not above or folder.parts[-len(above) :] != above]
+        for folders, path in ((outer, Path(*full)), (self._folders, Path(*parts))):  # not below train in train
+            if exact := [(folder / path, folder) for folder in folders if _is_below(folder, path)]:
                 return _longest(name, exact, full)
         found = self._named(parts[-1])
         if not found:
@@ -124,8 +127,8 @@ class Images:
                 for file in list_images(folder):
                     if file.resolve() not in seen:
                         seen.add(file.resolve())
-                        self._by_name[file.name].append((file, folder))
-        return self._by_name.get(name, [])
+                        self._by_name[composed(file.name)].append((file, folder))
+        return self._by_name.get(composed(name), [])
 
 
 def _is_below(folder: Path, path: Path) -> bool:
@@ -146,12 +149,21 @@ def _longest(name: str, found: list[tuple[Path, Path]], full: list[str]) -> tupl
 
 
 def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
-    pairs = zip(reversed(one), reversed(other), strict=False)
+    pairs = zip(map(composed, reversed(one)), map(composed, reversed(other)), strict=False)
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _counted(files: list[Path], what: str, then: str) -> str:
     return f"{len(files)} images {what}, such as {files[0]}, {then}"
+
+
+def composed(text: str) -> str:
+    """Return a text with its accents as most systems write them; macOS splits them off in the names of files.
+
+    >>> composed("cafe\u0301.png") == "caf\u00e9.png"
+    True
+    """
+    return unicodedata.normalize("NFC", text)
 
 
 def split_in(name: str) -> Split | None:
