@@ -132,9 +132,14 @@ class Images:
 
 
 def _is_below(folder: Path, path: Path) -> bool:
+    return not path.is_absolute() and not path.drive and exists(folder / path) and (folder / path).is_file()
+
+
+def exists(path: Path) -> bool:
+    """Return whether a path that a file of labels names is there; it may be none that a disk can hold."""
     try:
-        return not path.is_absolute() and not path.drive and (folder / path).is_file()
-    except (OSError, ValueError):  # no name that a file can have
+        return path.exists()
+    except (OSError, ValueError):  # too long
         return False
 
 

@@ -122,7 +122,7 @@ class TestRoundTrip:
         result = run(dataset, tmp_path / "out", "--format", kind, "--shapes", shapes)
         assert result.exit_code == 0, result.stderr
         made = import_labels(tmp_path / "out", tmp_path / "back", mapping={"ignore": "ignore"})
-        assert (made.frames, made.undrawn) == ({"train": 2, "val": 1}, ())
+        assert (made.frames, made.undrawn, made.failures) == ({"train": 2, "val": 1}, (), ())
         for split in ("train", "val"):
             for number, _ in enumerate(names(dataset, split)):
                 found, wanted = truth(tmp_path / "back", split, number), truth(dataset, split, number)

@@ -103,6 +103,15 @@ class TestDamage:
         assert result.exit_code == 5
         assert "no such image" in result.stderr
 
+    @pytest.mark.parametrize("long", ["path: {}\ntrain: images", "train: {}", "train: list.txt"])
+    def test_nor_is_a_folder_or_an_image_of_a_list(self, tmp_path, long):
+        picture(tmp_path / "images/pan_1.png")
+        write(tmp_path / "labels/pan_1.txt", "0 0.1 0.1 0.9 0.1 0.9 0.9\n")
+        write(tmp_path / "list.txt", f"images/pan_1.png\n{'x' * 300}.png\n")
+        source = write(tmp_path / "data.yaml", f"{long.format('x' * 300)}\nnames: [egg]\n")
+        result = run(source, tmp_path / "new", *MAP)
+        assert result.exit_code == (0 if "path" in long else 1 if "{}" in long else 5)  # paths of other machines
+
 
 class TestLabelStudio:
     def task(self, folder, *annotations, data=None):
