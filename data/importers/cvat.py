@@ -48,6 +48,7 @@ class Cvat:
         found = Labels()
         for path in paths:
             if not (source.is_file() or self.claims(path)):
+                found.passed_over.append(path)
                 found.notes.append(f"{path}: not a CVAT file, left out")
                 continue
             try:

@@ -47,7 +47,7 @@ class LabelMe:
             told = next((part for part in map(split_in, below.parts[:-1]) if part), request.split)
             try:
                 finder = Images([images or path.parent])
-                image = _labelled_image(path, _read_file(path), finder, below.parent, request.scratch)
+                image = _labelled_image(path, _read_file(path, found), finder, below.parent, request.scratch)
                 inside = Path(*(part for part in below.parent.parts if not split_in(part)))
                 name = image.name if images else (inside / image.name).as_posix()
                 found.images.append(replace(image, split=told, name=name))
@@ -62,9 +62,10 @@ def _is_labelme(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("shapes"), list) and "imagePath" in value
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path, found: Labels) -> dict[str, Any]:
     value: dict[str, Any] = read_json(path)
     if not _is_labelme(value):
+        found.passed_over.append(path)
         raise InputError(f"{path}: not a LabelMe file: it lacks shapes or imagePath")
     return value
 

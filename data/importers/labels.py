@@ -49,6 +49,7 @@ class Labels:
         images: All that can be converted.
         failures: What cannot, a line each that names the file.
         notes: What the user should know.
+        passed_over: Files below the source that are of another format.
         unlabelled: Images without a mask: left out, for nobody knows what they show.
         values: For masks of indices, the label of each value.
         colors: For masks of colours, the label of each colour.
@@ -58,6 +59,7 @@ class Labels:
     images: list[LabelledImage] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    passed_over: list[Path] = field(default_factory=list)
     unlabelled: list[Path] = field(default_factory=list)
     values: dict[int, str] = field(default_factory=dict)
     colors: dict[tuple[int, int, int], str] = field(default_factory=dict)
@@ -65,9 +67,9 @@ class Labels:
 
     def take_unannotated(self, keep: bool) -> list[Path]:
         """Leave out, unless they are to be kept, the images that nobody has annotated yet, and return their files."""
-        bare = [image for image in self.images if not image.annotated]
-        if not keep:
-            self.images = [image for image in self.images if image.annotated]
+        done = {image.file for image in self.images if image.annotated}  # maybe by another entry of the image
+        bare = [image for image in self.images if not image.annotated and image.file not in done]
+        self.images = [image for image in self.images if image.annotated or (keep and image.file not in done)]
         if self.unlabelled:
             self.notes.append(_counted(self.unlabelled, "without a mask", "were left out"))
         if bare:

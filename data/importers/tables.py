@@ -62,7 +62,7 @@ def read_table(path: Path) -> MaskTable:
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a table of labels: {error}") from error
+        raise InputError(f"{path} is not a table of labels: {getattr(error, 'strerror', None) or error}") from error
     if is_cvat_table(lines):
         return _from_cvat(path, lines)
     table = MaskTable()

@@ -1,5 +1,6 @@
 """Names that are hard to tell apart: of labels, of classes and of images."""
 
+import json
 import unicodedata
 import zipfile
 
@@ -69,6 +70,39 @@ class TestImages:
         write(source / "ImageSets/Segmentation/train_2.txt", "pan_1\npan_1\n")
         result = run(source, tmp_path / "new", *MAP)
         assert (result.exit_code, result.stderr) == (0, "")
+
+    @pytest.mark.parametrize("names_of_files", ["ab", "ba"])
+    @pytest.mark.parametrize("kind", ["coco", "labelme"])
+    def test_two_formats_of_one_suffix_are_two(self, tmp_path, kind, names_of_files):
+        one, other = names_of_files
+        if kind == "coco":
+            coco(tmp_path / f"in/{one}.json", [{}])
+        else:
+            labelme(tmp_path / f"in/{one}.json", ("polygon", SQUARE), image="pan_1.png")
+        task = {"id": 1, "data": {"image": "pan_1.png"}, "annotations": [exports.annotation(exports.square())]}
+        write(tmp_path / f"in/{other}.json", [task])
+        picture(tmp_path / "in/pan_1.png")
+        result = run(tmp_path / "in", tmp_path / "new", *MAP)
+        assert result.exit_code == 1
+        assert "holds labels of several formats" in result.stderr
+        assert "choose one with --format" in result.stderr
+        assert run(tmp_path / "in", tmp_path / "new", *MAP, "--format", "labelstudio").exit_code == 0
+
+    def test_damage_beside_costs_no_other_file(self, tmp_path):
+        picture(tmp_path / "in/pan_1.png")
+        labelme(tmp_path / "in/a.json", ("polygon", SQUARE), image="pan_1.png")
+        write(tmp_path / "in/b.json", "{")
+        assert run(tmp_path / "in", tmp_path / "new", *MAP).exit_code == 5
+
+    @pytest.mark.parametrize("options", [[], ["--keep-unannotated"]])
+    def test_an_image_that_another_task_annotates_is_annotated(self, tmp_path, options):
+        picture(tmp_path / "pan_1.png")
+        task = {"data": {"image": "pan_1.png"}}
+        skipped = {**task, "annotations": [exports.annotation(was_cancelled=True)]}
+        source = write(tmp_path / "a.json", [skipped, {**task, "annotations": [exports.annotation(exports.square())]}])
+        result = run(source, tmp_path / "new", *MAP, *options, "--json")
+        assert (result.exit_code, json.loads(result.stdout)["unannotated"]) == (0, [])
+        assert (truth(tmp_path / "new")[INSIDE] == FOOD).all()
 
     def test_an_archive_in_an_archive_is_to_be_unpacked_first(self, tmp_path):
         for name, content in (("inner.zip", "a.txt"), ("outer.zip", "inner.zip")):
