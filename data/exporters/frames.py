@@ -1,5 +1,6 @@
 """Frames on their way out: what a dataset holds, read, cut into regions, and the images copied."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +13,8 @@ from cookseg.runtime.errors import DatasetError, InputError
 from cookseg.runtime.imaging.images import UInt8Array, read_image
 from cookseg.runtime.model.contract import IGNORE, ClassTable
 from cookseg.runtime.scoring.dataset import Layout, Pair, list_images, list_split, read_pair
+
+_UNWRITABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,12 @@ def labels_of(classes: ClassTable, background: bool) -> tuple[Label, ...]:
 
     Where pixels without a shape are background, those to ignore are a label too, the last one; where every class is
     exported, they are what has no shape.
+
+    Raises:
+        InputError: The name of a class cannot be written.
     """
+    for name in classes.names:
+        _require_text(name, "rename the class in classes.json")
     rest = None if background else next((name for name in BACKGROUNDS if name in classes.names), None)
     pairs = zip(classes.names, classes.colors, strict=True)
     labels = [Label(name, value, color) for value, (name, color) in enumerate(pairs) if name != rest]
@@ -110,10 +118,21 @@ def labels_of(classes: ClassTable, background: bool) -> tuple[Label, ...]:
     return tuple(labels)
 
 
+def _require_text(name: str, remedy: str) -> None:
+    """Refuse a name that XML and YAML cannot hold: a single one would make a file of all labels unreadable.
+
+    Raises:
+        InputError: It holds a control character, or is not UTF-8 on this disk.
+    """
+    if wrong := _UNWRITABLE.search(name):
+        raise InputError(f"{name!r} holds {wrong[0]!r}, which files of labels cannot hold: {remedy}")
+
+
 def export_frame(source: Source, job: Job) -> ExportedFrame | Failure:
     """Write a frame's image and find its regions; a frame that cannot be read says why."""
     regions: tuple[Region, ...] | None
     try:
+        _require_text(source.name, "rename the image and its mask")
         if source.mask:
             pair = Pair(source.name, source.image, source.mask)
             truth = read_pair(pair, job.classes, job.layout).truth

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from cookseg.data.importers.importer import Request
+from cookseg.data.importers.importer import DAMAGE, Request
 from cookseg.data.importers.json_files import SUFFIXES, is_json_of, json_files
 from cookseg.data.importers.labels import Images, LabelledImage, Labels
 from cookseg.data.importers.shapes import Box, Shape, bounds, box, polygon, tighter
@@ -63,7 +63,7 @@ def _content(path: Path, value: dict[str, Any]) -> _Content:
         for entry in images.values():
             _ = entry["file_name"]
         names = {number: str(category["name"]) for number, category in categories.items()}
-    except (KeyError, TypeError, AttributeError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path}: not as COCO files are: {error!r} is missing or of another type") from error
     return _Content(images, names, annotations)
 
@@ -109,7 +109,7 @@ def _read_file(path: Path, value: dict[str, Any], given: Path | None, split: Spl
                 for annotation in annotations
                 for shape in _shapes(annotation, content.names, f"{path.name}: {name}")
             )
-        except (InputError, KeyError, TypeError, ValueError) as error:
+        except (InputError, *DAMAGE) as error:
             reason = error if isinstance(error, InputError) else repr(error)
             found.failures.append(f"{path.name}: {reason if name in str(reason) else f'{name}: {reason}'}")
             continue
@@ -158,5 +158,5 @@ def _box(annotation: dict[str, Any]) -> Box | None:
         left, top, width, height = map(float, annotation["bbox"])
         degrees = float((annotation.get("attributes") or {}).get("rotation") or 0)  # as CVAT adds it
         return bounds(box(left, top, left + width, top + height, degrees)) if width > 0 and height > 0 else None
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except DAMAGE:
         return None

@@ -21,6 +21,7 @@ from cookseg.data.importers.shapes import Shape
 from cookseg.data.standard import Split, with_ignore_color, write_classes, write_image, write_mask
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.files import new_folder
+from cookseg.runtime.imaging.frame import Size
 from cookseg.runtime.imaging.headers import read_header
 from cookseg.runtime.imaging.images import read_image, turn
 from cookseg.runtime.model.contract import IGNORE
@@ -203,13 +204,18 @@ def _upright_labels(image: LabelledImage, rules: Rules) -> LabelMap:
     orientation = read_header(image.file).orientation
     upright = (pixels.shape[0], pixels.shape[1])
     stored = upright if orientation < 5 else (upright[1], upright[0])
+    _require_fit(image.size or upright, stored, upright)  # before anything is drawn as large as that
     drawn = label_map(image, image.size or upright, rules)
     labels = drawn.labels
-    if labels.shape == stored != upright:
-        labels = turn(labels, orientation)
+    _require_fit(labels.shape, stored, upright)  # as a mask has a size of its own
     if labels.shape != upright:
-        raise InputError(
-            f"was labelled at {labels.shape[1]}x{labels.shape[0]}, but is {upright[1]}x{upright[0]}:"
-            " import the image that was labelled"
-        )
+        labels = turn(labels, orientation)
     return replace(drawn, labels=labels)
+
+
+def _require_fit(size: tuple[int, ...], *sizes: Size) -> None:
+    if size not in sizes:
+        (height, width), (own_height, own_width) = size, sizes[-1]
+        raise InputError(
+            f"was labelled at {width}x{height}, but is {own_width}x{own_height}: import the image that was labelled"
+        )

@@ -11,9 +11,20 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from cookseg.data.importers.importer import Request
+from cookseg.data.importers.importer import DAMAGE, Request
 from cookseg.data.importers.labels import Images, LabelledImage, Labels, split_in
-from cookseg.data.importers.shapes import Box, Segmentation, Shape, bounds, box, ellipse, placed, polygon
+from cookseg.data.importers.shapes import (
+    Box,
+    Segmentation,
+    Shape,
+    bounds,
+    box,
+    ellipse,
+    number,
+    placed,
+    polygon,
+    require_size,
+)
 from cookseg.data.standard import Split
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.frame import Size
@@ -37,6 +48,7 @@ class Cvat:
         found = Labels()
         for path in paths:
             if not (source.is_file() or self.claims(path)):
+                found.passed_over.append(path)
                 found.notes.append(f"{path}: not a CVAT file, left out")
                 continue
             try:
@@ -79,7 +91,7 @@ def _read_images(path: Path, root: ET.Element, given: Path | None, split: Split,
         name = element.get("name", "")
         try:
             found.images.append(_labelled_image(element, finder, split, f"{path}: {name}"))
-        except (InputError, ValueError, KeyError) as error:
+        except (InputError, *DAMAGE) as error:
             named = isinstance(error, InputError) and name in str(error)
             found.failures.append(str(error) if named else f"{path}: {name}: {error}")
 
@@ -107,13 +119,13 @@ def _shape(element: ET.Element, size: Size, where: str) -> Shape:
     try:
         if segmentation := _segmentation(element, size):
             return Shape(label, segmentation, where)
-    except (InputError, ValueError, KeyError) as error:
+    except (InputError, *DAMAGE) as error:
         why = str(error) if isinstance(error, InputError) else f"it is damaged: {error!r}"
     return Shape(label, None, where, _bounds(element), why)
 
 
 def _segmentation(element: ET.Element, size: Size) -> Segmentation | None:
-    def number(name: str) -> float:
+    def given(name: str) -> float:
         return float(element.attrib[name])
 
     degrees = float(element.get("rotation", 0))
@@ -121,12 +133,13 @@ def _segmentation(element: ET.Element, size: Size) -> Segmentation | None:
         case "polygon":
             return [polygon(_points(element))]
         case "box":
-            return [box(number("xtl"), number("ytl"), number("xbr"), number("ybr"), degrees)]
+            return [box(given("xtl"), given("ytl"), given("xbr"), given("ybr"), degrees)]
         case "ellipse":
-            return [ellipse((number("cx"), number("cy")), (number("rx"), number("ry")), degrees)]
+            return [ellipse((given("cx"), given("cy")), (given("rx"), given("ry")), degrees)]
         case "mask":
             runs = [int(run) for run in element.attrib["rle"].split(",")]
             height, width = int(element.attrib["height"]), int(element.attrib["width"])
+            require_size((height, width))
             if min(runs) < 0 or sum(runs) != height * width:
                 raise InputError(f"a mask of {width}x{height} whose run lengths add up to {sum(runs)}")
             flat = np.repeat(np.arange(len(runs)) % 2, runs)  # along the rows; the first run is outside
@@ -141,18 +154,11 @@ def _points(element: ET.Element) -> list[list[str]]:
 def _bounds(element: ET.Element) -> Box | None:
     """Return the bounds of a shape by all coordinates that it, or a part of it, has."""
     if element.tag == "mask":
-        left, top, width, height = (_float(element.get(name)) for name in ("left", "top", "width", "height"))
+        left, top, width, height = (number(element.get(name)) for name in ("left", "top", "width", "height"))
         return bounds([left, top, left + width, top + height])
     points: list[Any] = []
     for part in element.iter():  # a skeleton holds points
         points += _points(part) if "points" in part.attrib else []
         corners = sorted({name[1:] for name in part.attrib if name[:2] in ("xt", "xb")})  # tl, br, tl1, bl2, ...
-        points += [[_float(part.get(f"x{corner}")), _float(part.get(f"y{corner}"))] for corner in corners]
+        points += [[number(part.get(f"x{corner}")), number(part.get(f"y{corner}"))] for corner in corners]
     return bounds(points)
-
-
-def _float(text: str | None) -> float:
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return float("nan")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from cookseg.data.importers.importer import Request
-from cookseg.data.importers.labels import LabelledImage, Labels, split_in
+from cookseg.data.importers.labels import LabelledImage, Labels, composed, split_in
 from cookseg.data.importers.tables import is_cvat_table, read_table
 from cookseg.data.standard import Split
 from cookseg.runtime.errors import InputError
@@ -73,7 +73,7 @@ def _by_name(folder: Path, found: Labels) -> dict[str, Path]:
     """Return the images below a folder by their paths without suffix; two of one name are left out."""
     by_name = defaultdict(list)
     for path in list_images(folder):
-        by_name[path.relative_to(folder).with_suffix("").as_posix()].append(path)
+        by_name[composed(path.relative_to(folder).with_suffix("").as_posix())].append(path)
     for name, paths in by_name.items():
         if len(paths) > 1:
             found.failures.append(f"{paths[0]} and {paths[1]}: which of them is {name}? Remove the other")
@@ -82,10 +82,10 @@ def _by_name(folder: Path, found: Labels) -> dict[str, Path]:
 
 def _listed(root: Path) -> dict[str, list[Split]]:
     """Return the splits of each image that is in a list; a list of another name, as ``default``, tells none."""
-    found: dict[str, list[Split]] = {}
+    found: dict[str, dict[Split, None]] = {}
     folder = root / _LISTS
     for path in list_files(folder, (".txt",)) if folder.is_dir() else []:
         split = split_in(path.stem)
         for name in filter(None, (line.strip().strip('"') for line in _lines(path))):
-            found.setdefault(name, []).extend([split] if split else [])
-    return found
+            found.setdefault(composed(name), {}).update({split: None} if split else {})
+    return {name: [*splits] for name, splits in found.items()}

@@ -9,7 +9,7 @@ polygon or mask of its label only says where that is. An item without shapes is 
 from pathlib import Path
 from typing import Any, ClassVar
 
-from cookseg.data.importers.importer import Request
+from cookseg.data.importers.importer import DAMAGE, Request
 from cookseg.data.importers.json_files import SUFFIXES, is_json_of, json_files
 from cookseg.data.importers.labels import Images, LabelledImage, Labels, split_in
 from cookseg.data.importers.shapes import (
@@ -20,6 +20,7 @@ from cookseg.data.importers.shapes import (
     bounds,
     box,
     ellipse,
+    number,
     polygon,
 )
 from cookseg.data.standard import Split
@@ -57,7 +58,7 @@ def _is_datumaro(value: Any) -> bool:
 def _read_file(path: Path, value: dict[str, Any], given: Path | None, split: Split, found: Labels) -> None:
     try:
         names = [str(label["name"]) for label in (value["categories"].get("label") or {"labels": []})["labels"]]
-    except (KeyError, TypeError, AttributeError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path}: not as Datumaro files are: {error!r} is missing or of another type") from error
     beside = path.parent.parent / "images"
     images = Images([given] if given else [beside / path.stem, beside, path.parent / "images", path.parent])
@@ -65,7 +66,7 @@ def _read_file(path: Path, value: dict[str, Any], given: Path | None, split: Spl
         where = f"{path.name}: {item.get('id') if isinstance(item, dict) else item}"
         try:
             found.images.append(_labelled_image(item, names, images, path.stem, split, where))
-        except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (InputError, *DAMAGE) as error:
             reason = error if isinstance(error, InputError) else repr(error)
             found.failures.append(str(reason) if where in str(reason) else f"{where}: {reason}")
 
@@ -115,7 +116,7 @@ def _shape(annotation: dict[str, Any], names: list[str], where: str) -> Shape:
     try:
         if segmentation := _segmentation(annotation, kind):
             return Shape(label, segmentation, where)
-    except (InputError, KeyError, TypeError, ValueError) as error:
+    except (InputError, *DAMAGE) as error:
         why = str(error) if isinstance(error, InputError) else f"it is damaged: {error!r}"
     return Shape(label, None, where, _bounds(annotation), why)
 
@@ -142,6 +143,6 @@ def _bounds(annotation: dict[str, Any]) -> Box | None:
     """Return the bounds of what cannot be drawn, by all points that it, or a part of it, has."""
     points = [part.get("points") for part in (annotation, *(annotation.get("elements") or []))]  # of a skeleton
     if annotation["type"] == "bbox" and len(annotation.get("bbox") or []) == 4:
-        left, top, width, height = annotation["bbox"]
+        left, top, width, height = map(number, annotation["bbox"])
         return bounds([left, top]) and bounds([left, top, left + width, top + height])
     return bounds([flat for flat in points if flat]) if annotation["type"] != "rotated_bbox" else None

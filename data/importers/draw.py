@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_masks
 
+from cookseg.data.importers.importer import DAMAGE
 from cookseg.data.importers.labels import LabelledImage
 from cookseg.data.importers.rules import NOT_DRAWN, Rules
 from cookseg.data.importers.shapes import Box, Segmentation, Shape
@@ -119,7 +120,7 @@ def coverage(shape: Shape, size: Size, *, relative: bool = False) -> npt.NDArray
     try:
         encoded = coco_masks.merge(list(_encoded(shape.segmentation, size, relative)))
         return np.asarray(coco_masks.decode(encoded), bool)
-    except (ValueError, TypeError, KeyError) as error:
+    except DAMAGE as error:
         raise InputError(f"a shape of {shape.label} cannot be drawn: {error}") from error
 
 

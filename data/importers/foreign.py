@@ -21,7 +21,7 @@ def refusal(files: list[Path]) -> str:
     for path in files:
         match path.suffix.lower():
             case ".zip":
-                return f"{path}: an archive: name it instead of its folder"
+                return f"{path}: an archive: name it instead of its folder, or unpack the archive that it is in"
             case ".7z" | ".rar" | ".tar" | ".tgz" | ".gz" | ".xz" | ".bz2" | ".zst":
                 return f"{path}: an archive that is not read: unpack it first, and name its folder, or pack a .zip"
             case ".json" if path.name not in _OWN:

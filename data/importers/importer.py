@@ -7,6 +7,9 @@ from typing import ClassVar, Protocol
 from cookseg.data.importers.labels import Labels
 from cookseg.data.standard import Split
 
+DAMAGE = (LookupError, ArithmeticError, TypeError, ValueError, AttributeError)
+"""Errors of code that takes a damaged file for an intact one: numbers without end and lists that are too short, too."""
+
 
 @dataclass(frozen=True)
 class Request:

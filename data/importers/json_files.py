@@ -41,7 +41,7 @@ def json_files(
         is_ours: Tells whether a content is of the format.
         format_name: Its name, for people.
         lacks: What a content of another format lacks, for people.
-        found: Gets a note of each file below the folder that is of another format.
+        found: Gets each file below the folder that is of another format, and a note of it.
 
     Raises:
         InputError: A file is not valid, the one that was asked for is of another format, or there are none.
@@ -55,6 +55,7 @@ def json_files(
         elif source.is_file():
             raise InputError(f"{path}: not a {format_name} file: it lacks {lacks}")
         else:
+            found.passed_over.append(path)
             found.notes.append(f"{path}: not a {format_name} file, left out")
     if not paths:
         raise InputError(f"{source}: no JSON file here")

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
-from cookseg.data.importers.importer import Request
+from cookseg.data.importers.importer import DAMAGE, Request
 from cookseg.data.importers.json_files import SUFFIXES, is_json_of, read_json
 from cookseg.data.importers.labels import Images, LabelledImage, Labels, split_in
 from cookseg.data.importers.shapes import Box, Segmentation, Shape, bounds, box, ellipse, placed, polygon
@@ -47,11 +47,11 @@ class LabelMe:
             told = next((part for part in map(split_in, below.parts[:-1]) if part), request.split)
             try:
                 finder = Images([images or path.parent])
-                image = _labelled_image(path, _read_file(path), finder, below.parent, request.scratch)
+                image = _labelled_image(path, _read_file(path, found), finder, below.parent, request.scratch)
                 inside = Path(*(part for part in below.parent.parts if not split_in(part)))
                 name = image.name if images else (inside / image.name).as_posix()
                 found.images.append(replace(image, split=told, name=name))
-            except (InputError, KeyError, TypeError, ValueError) as error:
+            except (InputError, *DAMAGE) as error:
                 found.failures.append(str(error) if str(path) in str(error) else f"{path}: {error}")
         if not paths:
             raise InputError(f"{source}: no JSON file here")
@@ -62,9 +62,10 @@ def _is_labelme(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("shapes"), list) and "imagePath" in value
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path, found: Labels) -> dict[str, Any]:
     value: dict[str, Any] = read_json(path)
     if not _is_labelme(value):
+        found.passed_over.append(path)
         raise InputError(f"{path}: not a LabelMe file: it lacks shapes or imagePath")
     return value
 
@@ -93,7 +94,7 @@ def _shape(shape: dict[str, Any], size: Size | None, where: str) -> Shape:
             return Shape(label, segmentation, where)
     except KeyError as error:
         why = f"it lacks {error}"
-    except (InputError, TypeError, ValueError, IndexError, OverflowError) as error:
+    except (InputError, *DAMAGE) as error:
         why = str(error) if isinstance(error, InputError) else f"its points do not make a {kind}: {error}"
     return Shape(label, None, where, _bounds(kind, shape.get("points")), why)
 

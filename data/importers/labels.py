@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class Labels:
         images: All that can be converted.
         failures: What cannot, a line each that names the file.
         notes: What the user should know.
+        passed_over: Files below the source that are of another format.
         unlabelled: Images without a mask: left out, for nobody knows what they show.
         values: For masks of indices, the label of each value.
         colors: For masks of colours, the label of each colour.
@@ -57,6 +59,7 @@ class Labels:
     images: list[LabelledImage] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    passed_over: list[Path] = field(default_factory=list)
     unlabelled: list[Path] = field(default_factory=list)
     values: dict[int, str] = field(default_factory=dict)
     colors: dict[tuple[int, int, int], str] = field(default_factory=dict)
@@ -64,9 +67,9 @@ class Labels:
 
     def take_unannotated(self, keep: bool) -> list[Path]:
         """Leave out, unless they are to be kept, the images that nobody has annotated yet, and return their files."""
-        bare = [image for image in self.images if not image.annotated]
-        if not keep:
-            self.images = [image for image in self.images if image.annotated]
+        done = {image.file for image in self.images if image.annotated}  # maybe by another entry of the image
+        bare = [image for image in self.images if not image.annotated and image.file not in done]
+        self.images = [image for image in self.images if image.annotated or (keep and image.file not in done)]
         if self.unlabelled:
             self.notes.append(_counted(self.unlabelled, "without a mask", "were left out"))
         if bare:
@@ -100,9 +103,11 @@ class Images:
         parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("..", "/")]
         if not parts:
             raise InputError(f"an image has no name: {name!r}")
-        full = [*PurePosixPath(below.replace("\\", "/")).parts, *parts]
-        for path in (Path(*full), Path(*parts)):
-            if exact := [(folder / path, folder) for folder in self._folders if _is_below(folder, path)]:
+        above = PurePosixPath(below.replace("\\", "/")).parts
+        full = [*above, *parts]
+        outer = [folder for folder in self._folders if not above or folder.parts[-len(above) :] != above]
+        for folders, path in ((outer, Path(*full)), (self._folders, Path(*parts))):  # not below train in train
+            if exact := [(folder / path, folder) for folder in folders if _is_below(folder, path)]:
                 return _longest(name, exact, full)
         found = self._named(parts[-1])
         if not found:
@@ -124,12 +129,20 @@ class Images:
                 for file in list_images(folder):
                     if file.resolve() not in seen:
                         seen.add(file.resolve())
-                        self._by_name[file.name].append((file, folder))
-        return self._by_name.get(name, [])
+                        self._by_name[composed(file.name)].append((file, folder))
+        return self._by_name.get(composed(name), [])
 
 
 def _is_below(folder: Path, path: Path) -> bool:
-    return not path.is_absolute() and not path.drive and (folder / path).is_file()
+    return not path.is_absolute() and not path.drive and exists(folder / path) and (folder / path).is_file()
+
+
+def exists(path: Path) -> bool:
+    """Return whether a path that a file of labels names is there; it may be none that a disk can hold."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long
+        return False
 
 
 def _longest(name: str, found: list[tuple[Path, Path]], full: list[str]) -> tuple[Path, str]:
@@ -143,12 +156,21 @@ def _longest(name: str, found: list[tuple[Path, Path]], full: list[str]) -> tupl
 
 
 def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
-    pairs = zip(reversed(one), reversed(other), strict=False)
+    pairs = zip(map(composed, reversed(one)), map(composed, reversed(other)), strict=False)
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _counted(files: list[Path], what: str, then: str) -> str:
     return f"{len(files)} images {what}, such as {files[0]}, {then}"
+
+
+def composed(text: str) -> str:
+    """Return a text with its accents as most systems write them; macOS splits them off in the names of files.
+
+    >>> composed("cafe\u0301.png") == "caf\u00e9.png"
+    True
+    """
+    return unicodedata.normalize("NFC", text)
 
 
 def split_in(name: str) -> Split | None:

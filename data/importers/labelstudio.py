@@ -6,6 +6,7 @@ that was submitted without a region says that there is nothing. What comes later
 labels of a region the first counts, as for the converter.
 """
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cookseg.data.importers.importer import Request
+from cookseg.data.importers.importer import DAMAGE, Request
 from cookseg.data.importers.json_files import SUFFIXES, is_json_of, json_files
 from cookseg.data.importers.labels import Images, LabelledImage, Labels
 from cookseg.data.importers.labelstudio_regions import regions_of, shape_of
@@ -46,7 +47,7 @@ class LabelStudio:
                 where = f"{path}: task {task.get('id', number) if isinstance(task, dict) else number}"
                 try:
                     found.images.append(_labelled_image(task, images, told or request.split, where, several))
-                except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
+                except (InputError, *DAMAGE) as error:
                     found.failures.append(f"{where}: {error if isinstance(error, InputError) else repr(error)}")
         found.notes += several.notes()
         return found
@@ -73,9 +74,8 @@ def _is_label_studio(value: Any) -> bool:
 def _tasks(value: Any) -> list[Any]:
     """Return the tasks of a file, or nothing if it is of another format."""
     tasks = value if isinstance(value, list) else [value]
-    first = tasks[0] if tasks and isinstance(tasks[0], dict) else {}
-    known = isinstance(first.get("data"), dict) and any(isinstance(first.get(key), list) for key in _LISTS)
-    return tasks if known else []
+    held = [task for task in tasks if isinstance(task, dict) and isinstance(task.get("data"), dict)]
+    return tasks if any(isinstance(task.get(key), list) for task in held for key in _LISTS) else []
 
 
 _LISTS = ("annotations", "completions", "predictions")  # completions: until version 1.0
@@ -85,7 +85,10 @@ def _labelled_image(task: dict[str, Any], images: Images, split: Split, where: s
     done = [a for a in task.get("annotations", task.get("completions")) or [] if not _is_cancelled(a)]
     several.tasks += len(done) > 1
     chosen: dict[str, Any] = max(reversed(done), key=_weight, default={})
-    regions = regions_of(chosen.get("result") or [])
+    result = chosen.get("result", [] if not done else None)
+    if not isinstance(result, list):
+        raise InputError("the annotation has no result: export it again")
+    regions = regions_of(result)
     name = _image_name(task["data"], {str(entry.get("to_name")) for region in regions for entry in region.entries})
     file, stem = _find(images, name)
     stem = stem.removeprefix("images/").removeprefix(f"{split}/")
@@ -128,17 +131,35 @@ def _image_name(data: dict[str, Any], drawn_on: set[str]) -> str:
     usual = [key for key in (*drawn_on, *_USUAL_KEYS) if key in named]
     if len(named) == 1 or usual:
         return named[usual[0] if usual else next(iter(named))]
-    raise InputError(f"holds {len(named)} images: {', '.join(named) or 'no image that has a file name'}")
+    if named:
+        raise InputError(f"holds {len(named)} images: {', '.join(named)}")
+    held = ", ".join(f"{key}: {str(value)[:80]}" for key, value in data.items()) or "nothing"
+    raise InputError(f"holds no reference to an image that has a file name: {held}")
 
 
 def _path_of(value: str) -> str:
     """Return the path in a reference to an image, or nothing if it is none."""
     value = value.replace("\\", "/")
-    url = urlsplit(value)
-    local = parse_qs(url.query).get("d")  # /data/local-files/?d=folder/pan_1.jpg
+    try:
+        url = urlsplit(value)
+    except ValueError:  # a text that looks like an address
+        return ""
     is_url = url.scheme or url.query or value.startswith("/data/")
-    path = local[0] if local else unquote(url.path) if is_url else value
-    return path if PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES else ""
+    asked = parse_qs(url.query)
+    paths = [held for key in _PATH_KEYS for held in asked.get(key, [])]
+    paths += [_path_of(_decoded(held)) for held in asked.get("fileuri", [])]  # /tasks/7/resolve/?fileuri=czM6Ly9i...
+    paths.append(unquote(url.path) if is_url else value)
+    return next((path for path in paths if PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES), "")
+
+
+_PATH_KEYS = ("d", "filepath")  # /data/local-files/?d=pan_1.jpg, /storage-data/uploaded/?filepath=upload/1/pan_1.jpg
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(text).decode()
+    except ValueError:
+        return ""
 
 
 def _find(images: Images, path: str) -> tuple[Path, str]:

@@ -5,14 +5,25 @@ of an ellipse its centre; clockwise both, in pixels.
 """
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cookseg.data.importers.brush import decode_brush
-from cookseg.data.importers.shapes import NO_LABEL, Box, Segmentation, Shape, bounds, ellipse, placed, polygon, rotated
+from cookseg.data.importers.importer import DAMAGE
+from cookseg.data.importers.shapes import (
+    NO_LABEL,
+    Box,
+    Segmentation,
+    Shape,
+    bounds,
+    ellipse,
+    number,
+    placed,
+    polygon,
+    rotated,
+)
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.frame import Size
 
@@ -39,27 +50,29 @@ def regions_of(result: list[dict[str, Any]]) -> list[Region]:
     """Return the regions of a result; a region with a separate label, choice or text has several entries."""
     found: dict[tuple[str, str], Region] = {}
     bare = []
-    for number, entry in enumerate(result):
-        value = entry.get("value")
-        if not isinstance(value, dict):
-            continue  # a relation
-        area = json.dumps({key: value[key] for key in _GEOMETRY if key in value})
-        name = str(entry.get("id", f"entry {number}"))
+    for place, entry in enumerate(result):
         kind = str(entry.get("type", ""))
+        if kind == "relation":
+            continue
+        value = entry.get("value")
+        value = value if isinstance(value, dict) else {}  # a damaged area is one too
+        area = json.dumps({key: value[key] for key in _GEOMETRY if key in value})
+        name = str(entry.get("id", f"entry {place}"))
         if area == "{}":
-            bare.append((name, entry))
-        elif kind.endswith("labels") or kind in _UNLABELLED or (name, area) in found:
+            bare.append((name, {**entry, "value": value}))
+        elif kind not in _REMARKS or (name, area) in found:
             found.setdefault((name, area), Region([])).entries.append(entry)
     for name, entry in bare:
         own = [region for (of, _), region in found.items() if of == name]
         if len(own) == 1:
             own[0].entries.append(entry)
-        elif str(entry.get("type", "")).endswith("labels"):  # an area of a kind that is not known here
+        elif str(entry.get("type") or "labels").endswith(("labels", *_UNLABELLED)):  # of a kind that is not known here
             found[name, "{}"] = Region([entry])
     return [*found.values()]
 
 
 _UNLABELLED = ("rectangle", "polygon", "ellipse", "brush", "keypoint", "vector", "bitmask", "magicwand")
+_REMARKS = ("choices", "textarea", "rating", "number", "taxonomy", "datetime", "pairwise", "ranker")  # on regions, too
 
 
 def shape_of(region: Region, size: Size, where: str) -> Shape:
@@ -71,7 +84,7 @@ def shape_of(region: Region, size: Size, where: str) -> Shape:
         _require_upright(entry)
         if segmentation := _segmentation(entry["value"], str(entry.get("type")), size):
             return Shape(label, segmentation, where)
-    except (InputError, KeyError, TypeError, ValueError, OverflowError) as error:
+    except (InputError, *DAMAGE) as error:
         why = str(error) if isinstance(error, InputError) else f"it is damaged: {error!r}"
     return Shape(label, None, where, None if entry.get("image_rotation") else _bounds(entry["value"], size), why)
 
@@ -107,7 +120,7 @@ def _bounds(value: dict[str, Any], size: Size) -> Box | None:
     across, down = size[1] / 100, size[0] / 100
     points = [[p.get("x"), p.get("y")] if isinstance(p, dict) else p for p in value.get("vertices") or []]
     points += value.get("points") or []
-    x, y, width, height = (_number(value.get(key)) for key in ("x", "y", "width", "height"))
+    x, y, width, height = (number(value.get(key)) for key in ("x", "y", "width", "height"))
     if not points and "height" in value:
         points = [[x, y], [x + width, y + height]]
     elif not points and not {"radiusX", "rle"} & value.keys():  # a point: its width is that of its dot
@@ -117,10 +130,3 @@ def _bounds(value: dict[str, Any], size: Size) -> Box | None:
         return None
     left, top, right, bottom = (round(value * scale, 6) for value, scale in zip(box, (across, down) * 2, strict=True))
     return left, top, right, bottom
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan

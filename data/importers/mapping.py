@@ -39,10 +39,11 @@ class LabelMapping:
     def completed(self, missing: Iterable[str], choices: Iterable[str]) -> str:
         """Return what to do about labels that have no target: a line to paste, or lines of a file."""
         blanks = dict.fromkeys(missing, "CLASS")
-        put = f"put {', '.join(choices)} in place of CLASS"
+        names = [*choices]
+        put = f"put {', '.join(name if _fits(name) else _quoted(name) for name in names)} in place of CLASS"
         whole = self.targets | blanks
         line = ",".join(f"{label}={target}" for label, target in whole.items())
-        if not self.file and _holds(line, whole):
+        if not self.file and _holds(line, whole) and all(map(_fits, names)):
             return f"{put}: `mapping={line!r}`"
         lines = "\n".join(_toml(label, target) for label, target in (blanks if self.file else whole).items())
         if self.file and self.file.suffix.lower() == ".json":
@@ -76,6 +77,10 @@ def _holds(line: str, whole: dict[str, str]) -> bool:
         return line.isprintable() and "`" not in line and _parse_line(line) == whole
     except InputError:
         return False
+
+
+def _fits(target: str) -> bool:
+    return _holds(f"label={target}", {"label": target})
 
 
 def _parse_line(line: str) -> dict[str, str]:

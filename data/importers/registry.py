@@ -42,9 +42,7 @@ def importer_for(source: Path) -> Importer:
     """
     files = list_files(source) if source.is_dir() else [source]
     claimed = {importer: source for importer in _TOOLS if importer.claims(source)} | _claims(files)
-    if len(claimed) > 1:
-        each = ", ".join(f"{importer.name} ({path})" for importer, path in claimed.items())
-        raise InputError(f"{source}: holds labels of several formats: {each}: choose one with `kind`")
+    _require_one(claimed, source)
     if claimed:
         return next(iter(claimed))
     if source.is_file():
@@ -86,9 +84,19 @@ def read(request: Request, kind: str = "auto") -> tuple[str, Labels]:
         The name of the importer, and what it read.
 
     Raises:
-        InputError: The source is damaged, or of no known format.
+        InputError: The source is damaged, of no known format, or, with ``auto``, of several.
     """
     if kind != "auto" and kind not in IMPORTERS:
         raise InputError(f"`kind={kind!r}` is not a format: choose auto or one of {', '.join(IMPORTERS)}")
     importer = importer_for(request.source) if kind == "auto" else IMPORTERS[kind]
-    return importer.name, importer.read(request)
+    found = importer.read(request)
+    if kind == "auto":
+        others = _claims(found.passed_over)
+        _require_one({importer: request.source} | others, request.source)
+    return importer.name, found
+
+
+def _require_one(claimed: dict[Importer, Path], source: Path) -> None:
+    if len(claimed) > 1:
+        each = ", ".join(f"{importer.name} ({path})" for importer, path in claimed.items())
+        raise InputError(f"{source}: holds labels of several formats: {each}: choose one with `kind`")

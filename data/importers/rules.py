@@ -1,14 +1,14 @@
 """The rules by which labels become classes."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 import numpy as np
 
-from cookseg.data.importers.labels import LabelledImage, Labels
+from cookseg.data.importers.labels import LabelledImage, Labels, composed
 from cookseg.data.importers.mapping import LabelMapping
 from cookseg.data.standard import BACKGROUNDS, with_ignore_color
 from cookseg.runtime.errors import InputError
@@ -54,13 +54,24 @@ def parse_order(order: str | Sequence[str], classes: ClassTable) -> Order:
     """
     if isinstance(order, str) and order in get_args(_ByShape):
         return cast(_ByShape, order)
-    bottom_up = tuple(order.split(",") if isinstance(order, str) else order)
+    bottom_up = tuple(_names_in(order, classes.names) if isinstance(order, str) else order)
     if wrong := set(bottom_up) - set(classes.names):
         raise InputError(
             f"`order={','.join(bottom_up)!r}`: {', '.join(sorted(wrong))} is not a class; expected file, area, or"
             f" classes from bottom to top: {','.join(classes.names)}"
         )
     return bottom_up
+
+
+def _names_in(line: str, names: tuple[str, ...]) -> Iterator[str]:
+    """Return what is between commas and blanks, but for those in names."""
+    parts = line.split(",")
+    while parts:
+        heads = [(count, ",".join(parts[:count])) for count in range(len(parts), 0, -1)]
+        forms = [(count, form) for count, head in heads for form in (head, head.strip()) if form in names]
+        count, name = forms[0] if forms else (1, parts[0].strip())
+        yield name
+        parts = parts[count:]
 
 
 def make_rules(
@@ -80,28 +91,37 @@ def make_rules(
         InputError: A label has no class, or a target is not one.
     """
     targets = {name: index for index, name in enumerate(classes.names)} | {"ignore": IGNORE, "none": NOT_DRAWN}
-    chosen = {name: index for index, name in enumerate(classes.names)}
+    chosen = {composed(name): index for index, name in enumerate(classes.names)}
     for label, target in mapping.targets.items():
         if target not in targets:
             raise InputError(f"{mapping.entry(label, target)}: expected LABEL=TARGET with one of {', '.join(targets)}")
-        chosen[label] = targets[target]
+        if target in classes.names and targets[target] in (IGNORE, NOT_DRAWN):
+            raise InputError(f"{mapping.entry(label, target)}: {target} is a class, too: give that another name")
+        chosen[composed(label)] = targets[target]
+    others = targets[mapping.targets["*"]] if "*" in mapping.targets else None
     if source.background:
-        chosen.setdefault(source.background, NOT_DRAWN)
+        chosen.setdefault(composed(source.background), NOT_DRAWN)
     labels = _labels(source)
-    if missing := [label for label in labels if label not in chosen and "*" not in chosen]:
-        listed = ", ".join(f"{label} ({labels[label]})" if labels[label] else label for label in missing)
+    if missing := [label for label in labels if composed(label) not in chosen and others is None]:
+        listed = ", ".join(_shown(label, labels[label]) for label in missing)
         remedy = mapping.completed(missing, targets)
         raise InputError(f"no class is known for these labels: {listed}; {remedy}")
     background = next((name for name in BACKGROUNDS if name in classes.names), "ignore")
-    rest = unlabelled or background
+    rest = background if unlabelled is None else unlabelled
     if rest not in targets or targets[rest] == NOT_DRAWN:
         raise InputError(f"`unlabelled={rest!r}`: expected ignore or one of {', '.join(classes.names)}")
-    goals = {label: chosen.get(label, chosen.get("*", NOT_DRAWN)) for label in labels}
-    for shape in (shape for image in source.images for shape in image.shapes):  # what cannot be drawn needs no class
-        goals.setdefault(shape.label, chosen.get(shape.label, chosen.get("*", targets[rest])))
+    other = targets[rest] if others is None else others  # without one, only of what cannot be drawn: it needs no class
+    undrawn = (shape.label for image in source.images for shape in image.shapes)
+    goals = {label: chosen.get(composed(label), other) for label in (*labels, *undrawn)}
     if IGNORE in (*goals.values(), targets[rest]):
         classes = with_ignore_color(classes)
     return Rules(classes, goals, targets[rest], order, source.values, source.colors)
+
+
+def _shown(label: str, count: int) -> str:
+    """Return a label, in quotes where it would not be seen well, and how often it occurs, if that is known."""
+    name = label if label and label == label.strip() else repr(label)
+    return f"{name} ({count})" if count else name
 
 
 def _labels(source: Labels) -> dict[str, int]:

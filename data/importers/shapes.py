@@ -11,6 +11,7 @@ import numpy as np
 
 from cookseg.runtime.errors import InputError
 from cookseg.runtime.imaging.frame import Size
+from cookseg.runtime.imaging.limits import MAX_PIXELS
 
 Segmentation = list[list[float]] | dict[str, Any]
 """As in COCO: polygons, each x, y, x, y, ... in pixels with (0, 0) the outer corner of the first one; or a mask as
@@ -61,7 +62,7 @@ def bounds(points: Any) -> Box | None:
     Returns:
         The box, or None if there are no points, or both axes are unknown.
     """
-    flat = [_number(value) for value in _flat(points)]
+    flat = [number(value) for value in _flat(points)]
     if not flat or len(flat) % 2:
         return None
     low, high = [], []
@@ -88,10 +89,11 @@ def _flat(points: Any) -> list[Any]:
     return [points]
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """Return a number, or NaN if it is none."""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 
@@ -103,7 +105,7 @@ def polygon(points: Any) -> list[float]:
     """
     try:
         flat = np.asarray(points, np.float64).ravel()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"a polygon has coordinates that are not numbers: {str(points)[:60]}") from error
     if len(flat) < 6 or len(flat) % 2:
         raise InputError(f"a polygon has {len(flat)} coordinates; three points, which are six, are needed")
@@ -115,7 +117,9 @@ def polygon(points: Any) -> list[float]:
 def ellipse(center: tuple[float, float], radii: tuple[float, float], degrees: float = 0.0) -> list[float]:
     """Return an ellipse as a polygon of 96 points; angles run clockwise, as y runs down."""
     angles = np.linspace(0, 2 * np.pi, 96, endpoint=False)
-    return rotated(np.stack([radii[0] * np.cos(angles), radii[1] * np.sin(angles)], axis=1), center, degrees)
+    with np.errstate(invalid="ignore"):  # what is not finite is refused in the end
+        points = np.stack([radii[0] * np.cos(angles), radii[1] * np.sin(angles)], axis=1)
+    return rotated(points, center, degrees)
 
 
 def box(left: float, top: float, right: float, bottom: float, degrees: float = 0.0) -> list[float]:
@@ -126,12 +130,29 @@ def box(left: float, top: float, right: float, bottom: float, degrees: float = 0
 
 def rotated(points: Any, center: tuple[float, float], degrees: float) -> list[float]:
     """Rotate points, (N, 2), clockwise around the origin, move that to the centre, and return them flat."""
-    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return polygon(np.asarray(points) @ np.array([[cos, sin], [-sin, cos]]) + center)
+    with np.errstate(invalid="ignore"):  # what is not finite is refused in the end
+        cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        return polygon(np.asarray(points) @ np.array([[cos, sin], [-sin, cos]]) + center)
+
+
+def require_size(size: Size) -> None:
+    """Refuse a size, which a file of labels states, that no frame has: nothing is made as large as that.
+
+    Raises:
+        InputError: It is none.
+    """
+    height, width = size
+    if min(size) < 1 or height * width > MAX_PIXELS:
+        raise InputError(f"it is said to be in an image of {width}x{height}, a size that none has")
 
 
 def placed(mask: Any, left: int, top: int, size: Size) -> Segmentation:
-    """Return a small mask, (h, w), as part of a frame; run lengths down the columns, as COCO counts."""
+    """Return a small mask, (h, w), as part of a frame; run lengths down the columns, as COCO counts.
+
+    Raises:
+        InputError: No frame has that size.
+    """
+    require_size(size)
     whole = np.zeros(size, bool)
     mask = np.asarray(mask, bool)
     rows, columns = slice(max(0, top), top + mask.shape[0]), slice(max(0, left), left + mask.shape[1])

@@ -1,6 +1,5 @@
 """Tables of what the indices or colours of masks mean: those of tools, and any list of numbers and names."""
 
-import csv
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -63,7 +62,7 @@ def read_table(path: Path) -> MaskTable:
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a table of labels: {error}") from error
+        raise InputError(f"{path} is not a table of labels: {getattr(error, 'strerror', None) or error}") from error
     if is_cvat_table(lines):
         return _from_cvat(path, lines)
     table = MaskTable()
@@ -118,9 +117,11 @@ def _rows(lines: Iterable[str]) -> Iterable[tuple[list[int], str]]:
 
 
 def _rows_of_roboflow(lines: list[str]) -> Iterable[tuple[list[int], str]]:
-    for row in csv.reader(lines[1:], skipinitialspace=True):
-        if len(row) > 1 and row[0].strip().isdecimal():
-            yield [int(row[0])], ",".join(row[1:])  # it does not quote names that hold commas
+    for line in lines[1:]:
+        number, _, name = (part.strip() for part in line.partition(","))  # names that hold commas are not quoted
+        if number.isdecimal():
+            quoted = len(name) > 1 and name[0] == name[-1] == '"'  # unless a spreadsheet saved it
+            yield [int(number)], name[1:-1].replace('""', '"') if quoted else name
 
 
 def _color(numbers: list[int], path: Path) -> Color:

@@ -52,24 +52,23 @@ class Yolo:
         for path in paths:
             config = read_config(path)
             own = [Place(request.split, request.images)] if request.images else places(config, request.split)
-            taken = [_read_place(place, config, found, seen) for place in own]
-            seen.update(*taken)
+            taken = [(place, _read_place(place, config, found, seen)) for place in own]
+            found.failures += _labels_alone(taken, config)
+            seen.update((place.split, file.resolve()) for place, files in taken for file in files)
         return found
 
 
-def _read_place(place: Place, config: Config, found: Labels, seen: set[tuple[Split, Path]]) -> set[tuple[Split, Path]]:
-    """Read all images of a place, but for those that another dataset's file has named before."""
+def _read_place(place: Place, config: Config, found: Labels, seen: set[tuple[Split, Path]]) -> list[Path]:
+    """Read all images of a place, but for those that another dataset's file has named before, and list all."""
     files, failures = listed_images(place, config)
     found.failures += failures
-    if place.path.is_dir():
-        found.failures += _labels_alone(files, place, config)
     new = [file for file in files if (place.split, file.resolve()) not in seen]
     for file in new:
         try:
             found.images.append(_labelled_image(file, place, config))
         except (InputError, UnicodeDecodeError) as error:
             found.failures.append(str(error))
-    return {(place.split, file.resolve()) for file in new}
+    return files
 
 
 def _labelled_image(image: Path, place: Place, config: Config) -> LabelledImage:
@@ -121,14 +120,16 @@ def _beside(folder: Path) -> Path | None:
     return Path(*folder.parts[:last], "labels", *folder.parts[last + 1 :])
 
 
-def _labels_alone(images: list[Path], place: Place, config: Config) -> list[str]:
-    """Return a line for each text file of labels that belongs to none of a folder's images."""
-    folder = next((folder for folder in _label_folders(place, config) if folder.is_dir()), None)
-    if folder is None:
-        return []
-    used = {text for image in images if (text := _labels_of(image, place, config))}
-    texts = [text for text in list_files(folder, (".txt",)) if text not in used and text.name != "classes.txt"]
-    return [f"{text}: no image of this name below {place.path}" for text in texts if text.stat().st_size]
+def _labels_alone(taken: list[tuple[Place, list[Path]]], config: Config) -> list[str]:
+    """Return a line for each text file of labels that belongs to no image of any place."""
+    used = {text for place, files in taken for image in files if (text := _labels_of(image, place, config))}
+    found: dict[Path, str] = {}
+    for place, _ in taken:
+        folder = next((folder for folder in _label_folders(place, config) if folder.is_dir()), None)
+        for text in list_files(folder, (".txt",)) if folder else []:
+            if text not in used and text.name != "classes.txt" and text.stat().st_size:
+                found.setdefault(text, f"{text}: no image of this name below {place.path}")
+    return [*found.values()]
 
 
 def _shape(words: list[str], names: dict[int, str], where: str) -> Shape:

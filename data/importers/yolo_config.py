@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cookseg.data.importers.labels import Images
+from cookseg.data.importers.labels import Images, exists
 from cookseg.data.standard import Split
 from cookseg.runtime.errors import InputError, require_extra
 from cookseg.runtime.imaging.images import IMAGE_SUFFIXES
@@ -101,7 +101,12 @@ def read_config(path: Path) -> Config:
     if len(set(keys)) < len(keys) or len(dict(pairs)) < len(pairs):
         raise InputError(f"{path}: a class has two names: give each of {', '.join(keys)} one")
     root = path.parent / folder
-    return Config(path, root if root.is_dir() else path.parent, dict(pairs), {k: v for k, v in splits.items() if v})
+    return Config(
+        path,
+        root if exists(root) and root.is_dir() else path.parent,
+        dict(pairs),
+        {k: v for k, v in splits.items() if v},
+    )
 
 
 def _keys(node: Any) -> list[str]:
@@ -141,7 +146,7 @@ def _resolved(config: Config, entry: str) -> tuple[Path, bool]:
     """Return an existing path for an entry, and whether it is another one than the file says."""
     posix = entry.replace("\\", "/")
     said = [config.root / posix] + ([config.root / posix[3:]] if posix.startswith("../") else [])
-    existing = {path.resolve(): path for path in said if path.exists()}
+    existing = {path.resolve(): path for path in said if exists(path)}
     if len(existing) > 1:
         raise InputError(f"{config.file}: {entry} can be {' or '.join(map(str, existing))}: move one of them away")
     if existing:
@@ -149,7 +154,7 @@ def _resolved(config: Config, entry: str) -> tuple[Path, bool]:
     parts = [part for part in PurePosixPath(posix).parts if part not in ("..", "/", ".")]
     for start in range(len(parts)):
         for base in dict.fromkeys((config.root, config.file.parent)):
-            if parts[start:] and (tail := base.joinpath(*parts[start:])).exists():
+            if parts[start:] and exists(tail := base.joinpath(*parts[start:])):
                 return tail, True
     raise InputError(f"{config.file}: the folder {said[0]} does not exist: name the images with `images`")
 
@@ -177,5 +182,5 @@ def _listed_image(name: str, place: Place, config: Config, finder: Images) -> Pa
     if PurePosixPath(name).suffix.lower() not in IMAGE_SUFFIXES:
         raise InputError(f"{name} is not an image")
     bases = [place.path.parent] if name.startswith("./") else [config.root, place.path.parent]
-    direct = next((base / name for base in bases if (base / name).is_file()), None)
+    direct = next((base / name for base in bases if exists(base / name) and (base / name).is_file()), None)
     return direct or finder.find(name)[0]

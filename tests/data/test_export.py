@@ -122,7 +122,7 @@ class TestRoundTrip:
         result = run(dataset, tmp_path / "out", "--format", kind, "--shapes", shapes)
         assert result.exit_code == 0, result.stderr
         made = import_labels(tmp_path / "out", tmp_path / "back", mapping={"ignore": "ignore"})
-        assert (made.frames, made.undrawn) == ({"train": 2, "val": 1}, ())
+        assert (made.frames, made.undrawn, made.failures) == ({"train": 2, "val": 1}, (), ())
         for split in ("train", "val"):
             for number, _ in enumerate(names(dataset, split)):
                 found, wanted = truth(tmp_path / "back", split, number), truth(dataset, split, number)
@@ -261,6 +261,26 @@ class TestWhatIsSaid:
         result = run(tmp_path / "set", tmp_path / "out", "--format", "cvat")
         assert (result.exit_code, (tmp_path / "out").exists()) == (1, False)
         assert "a.png" in result.stderr
+
+    @pytest.mark.parametrize("kind", EXPORTERS)
+    @pytest.mark.parametrize("name", ["caf\udce9", "a\x01"])
+    def test_a_name_that_no_file_of_labels_can_hold_costs_its_frame_only(self, tmp_path, kind, name):
+        for stem in (name, "b"):
+            add(tmp_path / "set", "train", f"{stem}.png", np.full((8, 9), FOOD, np.uint8))
+        result = run(tmp_path / "set", tmp_path / "out", "--format", kind)
+        assert result.exit_code == 5
+        assert "rename the image and its mask" in result.stderr
+        assert import_labels(tmp_path / "out", tmp_path / "back").frames == {"train": 1}
+
+    @pytest.mark.parametrize("kind", EXPORTERS)
+    @pytest.mark.parametrize("name", ["a\x01", "a\x7f"])
+    def test_nor_is_a_class_exported_under_such_a_name(self, tmp_path, kind, name):
+        add(tmp_path / "set", "train", "a.png", np.full((8, 9), FOOD, np.uint8))
+        (tmp_path / "set/classes.json").write_text(
+            json.dumps(ClassTable(("b", name), ((0, 0, 0), (9, 9, 9))).to_dict())
+        )
+        with pytest.raises(InputError, match="rename the class in"):
+            export_labels(tmp_path / "set", tmp_path / "out", kind=kind)
 
     @pytest.mark.parametrize("kind", ["coco", "labelme", "cvat"])
     def test_background_alone_looks_as_if_nobody_had_annotated_it(self, tmp_path, kind):
