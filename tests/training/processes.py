@@ -85,9 +85,12 @@ def train(folder, mode=""):
 
 
 def launch(count, work):
-    """Call a function in several processes, in the environment that torchrun gives them; return their exit codes."""
-    store = torch.distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
-    shared = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    """Call a function in several processes, in the environment that torchrun gives them; return their exit codes.
+
+    All are forked before there is a store: its thread looks up the names of those who connect, and a process that was
+    forked meanwhile would wait for the resolver's lock for ever.
+    """
+    reading, writing = os.pipe()
     children = []
     for rank in range(count):
         children.append(os.fork())
@@ -95,6 +98,8 @@ def launch(count, work):
             continue
         code = 1
         try:
+            shared = {"MASTER_ADDR": "localhost", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+            shared["MASTER_PORT"] = os.read(reading, 5).decode()
             own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
             os.environ.update(shared | {name: str(value) for name, value in own.items()})
             work()
@@ -105,6 +110,8 @@ def launch(count, work):
             traceback.print_exc()
         finally:
             distributed.end(code)
+    store = torch.distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    os.write(writing, f"{store.port:05}".encode() * count)
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
