@@ -134,7 +134,7 @@ def black(frame):
 
 
 def blown_out(frame):
-    frame.change_image(lambda image: np.clip(image.astype(int) * 4 + 120, 0, 255))
+    frame.change_image(lambda image: np.clip(image.astype(int) * 6 + 200, 0, 255))
     return "blown-out", frame.image
 
 

@@ -51,7 +51,7 @@ def test_every_class_takes_a_fair_part_of_a_set():
 def test_food_comes_with_time_but_not_into_an_empty_pan():
     shares = {
         session.name.split("_")[0]: [(render(session, progress, SIZE)[1] == FOOD).mean() for progress in (0.0, 0.5)]
-        for session in sessions(len(RECIPES), seed=2)
+        for session in sessions(len(RECIPES), seed=8)  # of which none has its pan lifted off the flame
     }
     raw, later = shares.pop("emptypan")
     assert later <= raw + 0.01  # what lies in bowls beside it, and hands come and go

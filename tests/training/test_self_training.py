@@ -291,6 +291,7 @@ class TestCommand:
     def test_no_label_at_all(self, camera, tmp_path, monkeypatch):
         monkeypatch.setattr(adaptation, "TRAIN", 8)
         monkeypatch.setattr(adaptation, "VAL", 2)
+        monkeypatch.setattr(adaptation, "VANISHED", 0)  # in frames of 32x32 a stirrer may
         before, run = checkpoint.digest(STARTER), tmp_path / "run"
         options = ("--unlabelled", camera, "-o", run, "--init", "starter", *self.options, "--epochs", 2)
         said = cook_train(*options)
