@@ -204,6 +204,7 @@ class TestKeeping:
 class TestDecoding:
     def test_samples_are_those_of_read_pair_and_fit_sample(self, old, opened, monkeypatch):
         monkeypatch.setattr(parallel, "_WORTH_A_POOL", 1)
+        monkeypatch.setattr(parallel, "cores", lambda: 2)
         for _ in range(2):  # without a manifest, and with one
             decoded = decode(old)
             assert opened == []  # not here: other processes do it
